@@ -1,0 +1,26 @@
+# One-line targets; each makes the virtual environment first where there is none.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo serve test lint bench docs clean
+
+help:     ## List the targets.
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+install: .venv/installed  ## Make .venv with everything for development.
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --editable '.[dev]' && touch $@
+demo: install  ## Run the main job on drawn data; ARGS=--exit ends afterwards.
+	$(BIN)/limner demo $(ARGS)
+serve: install  ## Serve a folder: make serve IMAGES=folder LABELS=liver,tumour
+	$(BIN)/limner serve "$(IMAGES)" --labels "$(LABELS)" $(ARGS)
+lint: install  ## Check style, types and import rules.
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
+docs: install  ## Build the documentation into site/; a warning is an error.
+	DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
+test: lint docs  ## Check everything, as CI does.
+	$(BIN)/pytest $(ARGS)
+bench: install  ## Measure; ARGS=--quick for a short look.
+	$(BIN)/python tests/bench/run.py $(ARGS)
+clean:    ## Remove what was built.
+	rm -rf .venv site build dist bench-results .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Limner: a labelling server for medical images that learns while people label."""

@@ -1,0 +1,171 @@
+"""What a plugin says of itself before any of its code is loaded.
+
+A manifest is a plain object in a module that imports nothing heavy. Its `factory` names the class
+or function that does the work; only worker processes resolve it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from limner.plugin.strategy import Need
+from limner.plugin.values import Json
+
+CONTRACT_VERSION = "1.0"
+"""Version of this contract. A plugin made for the same major version works."""
+
+
+class Task(StrEnum):
+    """The kind of answer an app gives."""
+
+    SEGMENTATION = "segmentation"
+    INSTANCES = "instances"
+    CLASSIFICATION = "classification"
+
+
+class Ability(StrEnum):
+    """What an app can do beside predicting; each has a protocol."""
+
+    DESCRIBE = "describe"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One setting that a project may give an app."""
+
+    default: Json
+    """Its type is the option's type."""
+    help: str
+    """One sentence."""
+    choices: tuple[Json, ...] = ()
+    """Allowed values; empty allows any of the right type."""
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def problems(self, value: Json) -> Iterator[str]:
+        """Yield what is wrong with a value; nothing when it fits."""
+        if self.choices and value not in self.choices:
+            yield f"{value!r} is none of {list(self.choices)}"
+        elif not self.choices and not self._has_type(value):
+            yield f"{value!r} is not of type {type(self.default).__name__}"
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            if self.minimum is not None and value < self.minimum:
+                yield f"{value!r} is below {self.minimum}"
+            if self.maximum is not None and value > self.maximum:
+                yield f"{value!r} is above {self.maximum}"
+
+    def _has_type(self, value: Json) -> bool:
+        if isinstance(self.default, bool) or isinstance(value, bool):
+            return isinstance(self.default, bool) and isinstance(value, bool)
+        if isinstance(self.default, float):
+            return isinstance(value, int | float)
+        return isinstance(value, type(self.default))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppManifest:
+    """What an app says of itself."""
+
+    name: str
+    """Lower-case letters, digits and dashes; unique among apps."""
+    version: str
+    """The app's own version."""
+    factory: str
+    """`module:attribute` of a callable without parameters that makes the app; `:attribute` means
+    the module that holds the manifest."""
+    task: Task
+    """The kind of answer."""
+    dimensions: frozenset[int]
+    """Numbers of spatial axes that it takes: 2, 3 or both."""
+    abilities: frozenset[str]
+    """Of `Ability`; a server ignores those it does not know."""
+    title: str
+    """A few words for people."""
+    licence: str
+    """SPDX identifier of the code's licence, such as `Apache-2.0`."""
+    max_classes: int | None = None
+    """Most classes that a schema may have; None for no limit."""
+    options: Mapping[str, Option] = field(default_factory=dict)
+    """Settings that a project may give, by name."""
+    contract: str = CONTRACT_VERSION
+    """Version of the contract that the app was made for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyManifest:
+    """What a strategy says of itself."""
+
+    name: str
+    """Lower-case letters, digits and dashes; unique among strategies."""
+    version: str
+    """The strategy's own version."""
+    factory: str
+    """As in `AppManifest.factory`."""
+    needs: frozenset[Need]
+    """What it wants to see of the pool; nothing more is computed or sent."""
+    title: str
+    """A few words for people."""
+    licence: str
+    """SPDX identifier of the code's licence."""
+    contract: str = CONTRACT_VERSION
+    """Version of the contract that the strategy was made for."""
+
+    @property
+    def works_without_model(self) -> bool:
+        """Whether it can order a pool that no model has seen."""
+        return not self.needs
+
+
+Manifest: TypeAlias = AppManifest | StrategyManifest
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+_FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|:[A-Za-z_]\w*")
+
+
+def manifest_problems(manifest: Manifest) -> list[str]:
+    """List everything that breaks the contract in a manifest; empty when it is sound."""
+    problems = []
+    if not isinstance(manifest.name, str) or not _NAME.fullmatch(manifest.name):
+        problems.append(
+            f"name {manifest.name!r} is not usable: take 1 to 64 lower-case letters, digits and "
+            "inner dashes"
+        )
+    if not isinstance(manifest.factory, str) or not _FACTORY.fullmatch(manifest.factory):
+        problems.append(f"factory {manifest.factory!r} is not of the form 'module:attribute'")
+    major = str(manifest.contract).split(".", maxsplit=1)[0]
+    if major != CONTRACT_VERSION.split(".", maxsplit=1)[0]:
+        problems.append(
+            f"it was made for contract {manifest.contract}, this server speaks {CONTRACT_VERSION}"
+        )
+    problems += [
+        f"{part} is empty"
+        for part in ("version", "title", "licence")
+        if not getattr(manifest, part)
+    ]
+    if isinstance(manifest, AppManifest):
+        problems += _app_problems(manifest)
+    else:
+        problems += [
+            f"need {need!r} is none of {[each.value for each in Need]}"
+            for need in manifest.needs
+            if need not in set(Need)
+        ]
+    return problems
+
+
+def _app_problems(manifest: AppManifest) -> Iterator[str]:
+    if manifest.task not in set(Task):
+        yield f"task {manifest.task!r} is none of {[each.value for each in Task]}"
+    if not manifest.dimensions or not manifest.dimensions <= {2, 3}:
+        yield f"dimensions {sorted(manifest.dimensions)} are not 2, 3 or both"
+    if manifest.max_classes is not None and manifest.max_classes < 1:
+        yield f"max_classes {manifest.max_classes} leaves no class"
+    for name, option in manifest.options.items():
+        for problem in option.problems(option.default):
+            yield f"option {name}: the default {problem}"

@@ -1,0 +1,87 @@
+"""The abilities an app may have, one small protocol each.
+
+An app is what its manifest's `factory` makes when called without arguments. Making it must be
+cheap: nothing heavy is loaded before `load` or `train`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from limner.plugin.images import Image
+from limner.plugin.prediction import (
+    Described,
+    Evaluation,
+    LoadRequest,
+    Prediction,
+    PredictRequest,
+)
+from limner.plugin.training import Case, Trained, TrainRequest, Watch
+
+
+@runtime_checkable
+class Predicts(Protocol):
+    """A loaded model that answers for one image. Every model can."""
+
+    def predict(self, image: Image, request: PredictRequest) -> Prediction:
+        """Answer for one image, in its own geometry.
+
+        Raises:
+            UnsuitableInput: The image has dimensions or channels that the model cannot take.
+        """
+        ...
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """A loaded model that tells strategies how sure it is."""
+
+    def describe(self, image: Image, request: PredictRequest) -> Described:
+        """Predict and describe one image in one pass.
+
+        Raises:
+            UnsuitableInput: As in `Predicts.predict`.
+        """
+        ...
+
+
+@runtime_checkable
+class Evaluates(Protocol):
+    """A loaded model that measures itself against labels."""
+
+    def evaluate(self, cases: Sequence[Case], watch: Watch) -> Evaluation:
+        """Score every case.
+
+        Raises:
+            Stopped: The watch said so.
+            UnsuitableInput: A case's image or label is not one the model can take.
+        """
+        ...
+
+
+@runtime_checkable
+class App(Protocol):
+    """A label task and its models."""
+
+    def load(self, request: LoadRequest) -> Predicts:
+        """Make a trained model ready to work.
+
+        Raises:
+            UnsuitableInput: The weights are not this app's, or do not fit the schema.
+        """
+        ...
+
+
+@runtime_checkable
+class Trains(Protocol):
+    """An app that makes model versions."""
+
+    def train(self, request: TrainRequest, watch: Watch) -> Trained:
+        """Train a version on all labels given.
+
+        Raises:
+            Stopped: The watch said so.
+            UnsuitableInput: A case cannot be learnt from; the message names it.
+        """
+        ...

@@ -1,0 +1,70 @@
+"""What a strategy gets and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+from limner.plugin.images import FloatArray, IntArray
+
+
+class Need(StrEnum):
+    """What a strategy can ask to see of the pool."""
+
+    SCORES = "scores"
+    """`Pool.scores`."""
+    CLASSES = "classes"
+    """`Pool.class_scores` and `Pool.class_fractions`."""
+    EMBEDDING = "embedding"
+    """`Pool.embedding` and `Pool.labelled_embedding`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pool:
+    """The unlabelled samples of a project, with what the serving model says of them.
+
+    Arrays share their first axis: row `i` is one sample. A row that has not been described yet
+    holds NaN. What the strategy did not declare in its needs is absent.
+    """
+
+    ids: IntArray
+    """(n,), names the samples; rises in the order they were taken in."""
+    scores: Mapping[str, FloatArray] = field(default_factory=dict)
+    """(n,) each, by the names of `Description.scores`."""
+    class_scores: FloatArray | None = None
+    """(n, classes)."""
+    class_fractions: FloatArray | None = None
+    """(n, 1 + classes)."""
+    embedding: FloatArray | None = None
+    """(n, d)."""
+    labelled_embedding: FloatArray | None = None
+    """(m, d), of the samples that have a submitted label."""
+    round: int = 0
+    """How many model versions the project has promoted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """One sample to label."""
+
+    index: int
+    """Row in the pool."""
+    score: float
+    """How much the strategy wants it; larger is more. Finite."""
+    reason: str
+    """Why, in words that an annotator understands."""
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """Picks which samples to label next."""
+
+    def pick(self, pool: Pool, count: int, seed: int) -> Sequence[Pick]:
+        """Return `min(count, len(pool.ids))` distinct rows, best first.
+
+        The same pool and seed give the same picks. Rows not described yet must still be ordered:
+        they come after the described ones. The pool is never changed.
+        """
+        ...

@@ -1,0 +1,162 @@
+"""Every setting, with its default, its bounds and what it means. Unknown keys are errors.
+
+Parsed once, at the entry point; nothing else reads the environment or a settings file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$")]
+"""A project's name as it stands in URLs: lower-case letters, digits, inner dashes and underscores."""
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limits(_Settings):
+    """What a file may ask of the server before its pixels are read."""
+
+    max_voxels: int = Field(
+        default=1_000_000_000,
+        ge=1,
+        description="Most pixels or voxels of one image, all channels counted.",
+    )
+    max_file_bytes: int = Field(
+        default=4 * 2**30, ge=1, description="Largest image or mask file, in bytes."
+    )
+    max_body_bytes: int = Field(
+        default=4 * 2**30, ge=1, description="Largest body of a request, in bytes."
+    )
+
+
+class GateSettings(_Settings):
+    """When a trained version is promoted."""
+
+    margin: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="How much worse the lower bound of the mean difference may be: 0.01 is one "
+        "Dice point.",
+    )
+    confidence: float = Field(
+        default=0.8, gt=0.5, lt=1, description="One-sided confidence of that lower bound."
+    )
+    class_margin: float = Field(
+        default=0.02, ge=0, le=1, description="How far the mean of any one class may fall."
+    )
+
+
+class ProjectSettings(_Settings):
+    """How one project runs its loop."""
+
+    strategy: str = Field(default="entropy", description="Strategy once a model serves.")
+    cold_start: str = Field(
+        default="random", description="Strategy before there is a model; it must need none."
+    )
+    retrain_every: int = Field(
+        default=5, ge=0, description="New submitted labels that start a training; 0 for never."
+    )
+    retrain_minutes: float = Field(
+        default=0,
+        ge=0,
+        description="Train at least this often while there are new labels; 0 for no timer.",
+    )
+    readings: int = Field(
+        default=1, ge=1, le=10, description="How many annotators label each sample."
+    )
+    lease_minutes: float = Field(
+        default=60, gt=0, le=10_080, description="How long a sample is lent before it expires."
+    )
+    max_held: int = Field(
+        default=20, ge=1, le=1000, description="Most samples that one annotator holds at a time."
+    )
+    skips_until_set_aside: int = Field(
+        default=3, ge=1, description="After this many skips nobody gets the sample."
+    )
+    validation_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=0.5,
+        description="Share of what is handed out that is drawn at random for the validation set.",
+    )
+    validation_target: int = Field(
+        default=10, ge=2, description="Size at which the validation set is complete."
+    )
+    keep_versions: int = Field(
+        default=5, ge=1, description="How many versions keep their weights, beside pinned ones."
+    )
+    queue_length: int = Field(
+        default=500, ge=1, le=100_000, description="How many picks a strategy leaves."
+    )
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="Decides everything random.")
+    modality: str = Field(
+        default="unknown", max_length=16, description="DICOM modality code, such as MR or CT."
+    )
+    app_options: dict[str, Any] = Field(
+        default_factory=dict, description="Options of the app, as its manifest lists them."
+    )
+    gate: GateSettings = Field(default_factory=GateSettings)
+
+
+class ProjectConfig(_Settings):
+    """One project of a settings file, or of `limner serve IMAGES`."""
+
+    name: Name
+    title: str = Field(default="", max_length=200)
+    app: str = Field(default="segmentation", description="Name of an app.")
+    images: Path = Field(description="Folder of images.")
+    labels: list[str] | dict[str, int] = Field(
+        description="Class names in the order of their values 1, 2, 3, …, or names with values."
+    )
+    adopt: Path | None = Field(
+        default=None, description="Folder of finished labels, named like their images, to adopt."
+    )
+    settings: ProjectSettings = Field(default_factory=ProjectSettings)
+
+
+class EngineSettings(_Settings):
+    """How heavy work runs."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] | str = Field(
+        default="auto", description="Where models run: auto, cpu, cuda, cuda:N or mps."
+    )
+    predictor_threads: int = Field(
+        default=0, ge=0, description="Threads of the predictor; 0 for all processors."
+    )
+    learner_threads: int = Field(
+        default=0, ge=0, description="Threads of the learner; 0 for all processors."
+    )
+    predict_timeout_s: float = Field(
+        default=300, gt=0, description="A prediction that takes longer is given up."
+    )
+    stall_timeout_s: float = Field(
+        default=600, gt=0, description="A training that reports nothing for so long is given up."
+    )
+    memory_limit_mb: int = Field(
+        default=0, ge=0, description="Most memory of one worker in MiB; 0 for no limit."
+    )
+    warm_models: int = Field(default=2, ge=1, description="Models that a predictor keeps loaded.")
+
+
+class Settings(_Settings):
+    """The whole server."""
+
+    home: Path = Field(description="Folder of the database, files and logs.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port; 0 picks a free one.")
+    token: SecretStr | None = Field(
+        default=None, description="Bearer token that every request must carry."
+    )
+    threads: int = Field(default=24, ge=4, le=256, description="Threads that answer requests.")
+    plugins: tuple[Path, ...] = Field(
+        default=(), description="Files or folders of plugins beside the installed ones."
+    )
+    limits: Limits = Field(default_factory=Limits)
+    engine: EngineSettings = Field(default_factory=EngineSettings)
+    projects: tuple[ProjectConfig, ...] = ()
