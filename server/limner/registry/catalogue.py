@@ -1,0 +1,104 @@
+"""The plugins of a running server, by kind and name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from limner.errors import NotFound, PluginFailed
+from limner.plugin import AppManifest, StrategyManifest
+from limner.registry.discovery import discover
+from limner.registry.sources import APPS, STRATEGIES, Found, Group, PluginSource, kind
+
+
+class Registry:
+    """What discovery found, and what checks found out later. Safe to use from several threads."""
+
+    def __init__(self, paths: Sequence[Path] = ()) -> None:
+        """Discover at once: installed plugins, then those in the files and folders given.
+
+        Never raises; a plugin that cannot be used is listed in `found` with its problems.
+        """
+        self._lock = threading.Lock()
+        self._found = discover(paths)
+
+    @property
+    def found(self) -> tuple[Found, ...]:
+        """Every plugin in the order of discovery, broken ones with all their problems."""
+        return self._found
+
+    def app(self, name: str) -> AppManifest:
+        """Return an app's manifest.
+
+        Raises:
+            NotFound: There is no app of that name; the message lists those there are.
+            PluginFailed: There is, but it cannot be used; the message lists its problems.
+        """
+        manifest = self._usable(APPS, name).manifest
+        assert isinstance(manifest, AppManifest)  # noqa: S101 - discovery sorts by kind
+        return manifest
+
+    def strategy(self, name: str) -> StrategyManifest:
+        """Return a strategy's manifest.
+
+        Raises:
+            NotFound: There is no strategy of that name; the message lists those there are.
+            PluginFailed: There is, but it cannot be used; the message lists its problems.
+        """
+        manifest = self._usable(STRATEGIES, name).manifest
+        assert isinstance(manifest, StrategyManifest)  # noqa: S101 - discovery sorts by kind
+        return manifest
+
+    def source(self, group: Group, name: str) -> PluginSource:
+        """Return where a usable plugin comes from, for a worker to resolve.
+
+        Raises:
+            NotFound: There is no such plugin.
+            PluginFailed: It cannot be used.
+        """
+        return self._usable(group, name).source
+
+    def add_problems(
+        self, name: str, problems: Sequence[str], *, group: Group | None = None
+    ) -> None:
+        """Note what a later check found; the plugin cannot be used from then on.
+
+        Args:
+            name: The plugin's name.
+            problems: What is wrong; none changes nothing, one that is known is not repeated.
+            group: Where an app and a strategy share the name, which of them is meant.
+
+        Raises:
+            NotFound: There is no plugin of that name.
+        """
+        with self._lock:
+            meant = self._first(group, name)
+            if meant is None:
+                raise NotFound(f"There is no plugin {name!r} to note problems of.")
+            new = tuple(each for each in problems if each not in meant.problems)
+            changed = replace(meant, problems=meant.problems + new)
+            self._found = tuple(changed if each is meant else each for each in self._found)
+
+    def _first(self, group: Group | None, name: str) -> Found | None:
+        """Return the plugin of a name: a usable one, else the first with a manifest, else any."""
+        same = [
+            each
+            for each in self._found
+            if each.source.name == name and group in (None, each.source.group)
+        ]
+        return min(same, key=lambda each: (not each.is_usable, each.manifest is None), default=None)
+
+    def _usable(self, group: Group, name: str) -> Found:
+        found = self._first(group, name)
+        if found is None:
+            known = sorted(e.source.name for e in self._found if e.source.group == group)
+            listed = ", ".join(known) or "none at all"
+            raise NotFound(f"There is no {kind(group)} {name!r}; there are: {listed}.")
+        if not found.is_usable:
+            raise PluginFailed(
+                f"The {kind(group)} {name!r} of {found.source.location} cannot be used: "
+                + "; ".join(found.problems)
+            )
+        return found

@@ -1,0 +1,92 @@
+"""Pools to try strategies on: drawn by hypothesis, with ties and rows not described yet."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import strategies as st
+
+from limner.plugin import Need, Pool
+
+CLASSES, LENGTH = 2, 3
+"""Classes and length of an embedding in a drawn pool."""
+
+
+@st.composite
+def pools(
+    draw: st.DrawFn,
+    needs: Collection[Need] = frozenset(Need),
+    names: Sequence[str] = ("entropy",),
+    max_size: int = 30,
+) -> Pool:
+    """Draw a pool with what the needs ask for; arrays are read-only.
+
+    Args:
+        draw: Given by hypothesis.
+        needs: What is present.
+        names: Names of the scores.
+        max_size: Most rows; there may be none.
+    """
+    ids = sorted(draw(st.sets(st.integers(1, 10**6), max_size=max_size)))
+    described = draw(st.lists(st.booleans(), min_size=len(ids), max_size=len(ids)))
+    levels = draw(st.sampled_from([2, 1000]))  # few levels make ties
+    seed = draw(st.integers(0, 2**16))
+    labelled = draw(st.integers(0, 4))
+    pool_round = draw(st.integers(0, 20))
+    return made_pool(
+        np.array(ids, np.int64),
+        np.array(described, bool),
+        needs,
+        names,
+        levels,
+        seed,
+        labelled,
+        pool_round,
+    )
+
+
+def made_pool(
+    ids: npt.NDArray[np.int64],
+    described: npt.NDArray[np.bool_],
+    needs: Collection[Need],
+    names: Sequence[str] = ("entropy",),
+    levels: int = 1000,
+    seed: int = 0,
+    labelled: int = 2,
+    pool_round: int = 1,
+) -> Pool:
+    """Fill a pool with seeded numbers; rows that are not described hold NaN.
+
+    Args:
+        ids: (n,).
+        described: (n,).
+        needs: What is present.
+        names: Names of the scores.
+        levels: How many different scores there are.
+        seed: Decides the numbers.
+        labelled: Rows of `labelled_embedding`.
+        pool_round: The pool's round.
+    """
+    random = np.random.default_rng(seed)
+
+    def rows(*width: int) -> npt.NDArray[np.float32]:
+        array = (random.integers(0, levels, (len(ids), *width)) / levels).astype(np.float32)
+        array[~described] = np.nan
+        array.flags.writeable = False
+        return array
+
+    classes, embedding = Need.CLASSES in needs, Need.EMBEDDING in needs
+    known = random.normal(size=(labelled, LENGTH)).astype(np.float32)
+    known.flags.writeable = False
+    ids.flags.writeable = False
+    return Pool(
+        ids=ids,
+        scores={name: rows() for name in names} if Need.SCORES in needs else {},
+        class_scores=rows(CLASSES) if classes else None,
+        class_fractions=rows(1 + CLASSES) if classes else None,
+        embedding=rows(LENGTH) if embedding else None,
+        labelled_embedding=known if embedding else None,
+        round=pool_round,
+    )

@@ -1,0 +1,3 @@
+"""What it says."""
+
+REASON = "the package said so"
