@@ -1,0 +1,19 @@
+"""Where heavy work runs: processes of this machine, or later a Ray cluster."""
+
+from limner.engine.interface import (
+    CaseSource,
+    Engine,
+    ModelRef,
+    Priority,
+    TrainTask,
+    WorkerStatus,
+)
+
+__all__ = [
+    "CaseSource",
+    "Engine",
+    "ModelRef",
+    "Priority",
+    "TrainTask",
+    "WorkerStatus",
+]

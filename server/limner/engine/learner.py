@@ -1,0 +1,148 @@
+"""What a worker does with labelled cases: train, and measure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from limner.engine.failures import contract, foreign_code
+from limner.engine.interface import CaseSource
+from limner.engine.messages import Evaluate, Train
+from limner.engine.numbers import Broken, finite_only, plain_json, unit, whole
+from limner.engine.reporting import Reporter
+from limner.engine.warm import WarmModels, app_words
+from limner.errors import PluginFailed
+from limner.images import check_mask, read_mask
+from limner.plugin import (
+    Case,
+    Evaluates,
+    Evaluation,
+    Json,
+    LabelSchema,
+    Mask,
+    Trained,
+    TrainRequest,
+    Trains,
+)
+
+
+def train(command: Train, models: WarmModels, watch: Reporter) -> Trained:
+    """Train a model version.
+
+    Raises:
+        Stopped: The watch said so.
+        LimnerError: A case cannot be read, or the app failed or broke the contract.
+    """
+    who, task = app_words(command.app), command.task
+    app = models.app(command.app)
+    if not isinstance(app, Trains):
+        raise PluginFailed(f"{who} cannot train.")
+    for folder in (task.workspace, task.cache):
+        folder.mkdir(parents=True, exist_ok=True)
+    request = TrainRequest(
+        schema=task.schema,
+        train=_cases(task.train, task.schema),
+        validation=_cases(task.validation, task.schema),
+        parent=task.parent,
+        seed=task.seed,
+        workspace=task.workspace,
+        cache=task.cache,
+        effort=task.effort,
+        device=models.device,
+        threads=models.threads,
+        options=task.options,
+    )
+    with foreign_code(who, "train"):
+        trained = app.train(request, watch)
+    with contract(who, "train"):
+        return checked_trained(trained, task.workspace)
+
+
+def evaluate(command: Evaluate, models: WarmModels, watch: Reporter) -> Evaluation:
+    """Measure a model on labelled cases.
+
+    Raises:
+        Stopped: The watch said so.
+        LimnerError: A case cannot be read, or the app failed or broke the contract.
+    """
+    source = command.model
+    who = app_words(source.app)
+    model = models.model(source)
+    if not isinstance(model, Evaluates):
+        raise PluginFailed(f"{who} has a model that cannot evaluate.")
+    with foreign_code(who, "evaluate"):
+        evaluation = model.evaluate(_cases(command.cases, source.schema), watch)
+    with contract(who, "evaluate"):
+        return checked_evaluation(evaluation, [case.id for case in command.cases], source.schema)
+
+
+def checked_trained(trained: object, workspace: Path) -> Trained:
+    """Return what a training left in plain form.
+
+    Raises:
+        Broken: It breaks the contract; the message says where.
+    """
+    if not isinstance(trained, Trained):
+        raise Broken(f"the answer is a {type(trained).__name__}, not a Trained")
+    weights = Path(trained.weights).resolve()
+    if not weights.is_file():
+        raise Broken(f"there is no file of weights at {weights}")
+    if workspace.resolve() not in weights.parents:
+        raise Broken(f"the weights {weights} do not lie in the workspace {workspace}")
+    plan = cast(Mapping[str, Json], plain_json("the plan", dict(trained.plan)))
+    return Trained(
+        weights=weights,
+        plan=plan,
+        metrics=finite_only(trained.metrics),
+        seed=whole("the seed", trained.seed),
+        steps=whole("the number of steps", trained.steps),
+        libraries={str(name): str(version) for name, version in trained.libraries.items()},
+        notes=tuple(str(note) for note in trained.notes),
+    )
+
+
+def checked_evaluation(evaluation: object, ids: Sequence[str], schema: LabelSchema) -> Evaluation:
+    """Return an evaluation in plain form.
+
+    Raises:
+        Broken: It breaks the contract; the message says where.
+    """
+    if not isinstance(evaluation, Evaluation):
+        raise Broken(f"the answer is a {type(evaluation).__name__}, not an Evaluation")
+    scores = evaluation.case_scores
+    if set(scores) != set(ids):
+        odd = sorted(map(str, set(scores) ^ set(ids)))[:5]
+        raise Broken(f"case_scores must name every case and no other; at odds are {odd}")
+    unknown = set(evaluation.class_scores) - set(schema.names)
+    if unknown:
+        raise Broken(f"class_scores names {sorted(unknown)}; the classes are {list(schema.names)}")
+    return Evaluation(
+        measure=str(evaluation.measure),
+        case_scores={name: unit(f"the score of case {name}", scores[name]) for name in ids},
+        class_scores={
+            str(name): unit(f"the score of class {name}", score)
+            for name, score in evaluation.class_scores.items()
+        },
+        metrics=finite_only(evaluation.metrics),
+    )
+
+
+def _cases(sources: Sequence[CaseSource], schema: LabelSchema) -> tuple[Case, ...]:
+    return tuple(
+        Case(
+            id=source.id,
+            fingerprint=source.fingerprint,
+            load_image=source.image.read,
+            load_label=partial(_label, source, schema),
+            is_new=source.is_new,
+        )
+        for source in sources
+    )
+
+
+def _label(source: CaseSource, schema: LabelSchema) -> Mask:
+    mask = read_mask(source.label, source.image.limits, suffix=source.label_format)
+    check_mask(mask, source.image.header(), schema)
+    return mask

@@ -1,0 +1,82 @@
+"""What one worker may take of the machine, so that workers and the web share it.
+
+Thread pools of numerical libraries are sized before the worker starts, by its environment: most
+read it when they are first loaded and never again.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+)
+
+BACKGROUND_NICE = 10
+"""Politeness of a learner: beside a busy predictor it gets about a tenth of a processor's time, and
+all of it when the predictor rests."""
+
+_PR_SET_PDEATHSIG = 1
+
+_OOM_SCORE = 500
+"""Where the system must kill something for want of memory, workers go before the web process."""
+
+
+def processors() -> int:
+    """Count the processors that this process may use, containers' limits included."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    count = len(affinity(0)) if affinity else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        if quota != "max":
+            count = min(count, max(1, round(int(quota) / int(period))))
+    return count
+
+
+def worker_environment(threads: int, *, is_background: bool) -> Mapping[str, str]:
+    """Make the environment of a worker from this process's own.
+
+    Args:
+        threads: Size of every thread pool.
+        is_background: Whether its threads give the processor away at once when they wait for each
+            other, instead of spinning: slower by a little for itself, much better for others.
+    """
+    environment = dict(os.environ)
+    environment.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+    environment["PYTHONUNBUFFERED"] = "1"  # a worker's last words must not die in a buffer
+    environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    if is_background:
+        environment["OMP_WAIT_POLICY"] = "PASSIVE"
+        environment["KMP_BLOCKTIME"] = "0"
+    return environment
+
+
+def settle(*, nice: int, parent: int) -> None:
+    """Settle a new worker: polite, first to go when memory is short, never outliving the server.
+
+    Called in the worker before it starts a thread, since niceness is inherited by threads.
+
+    Args:
+        nice: Added to its niceness.
+        parent: Process id of the server; when it is gone already, this process ends.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then stops us
+    if nice:
+        os.nice(nice)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        with suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE))
+    if os.getppid() != parent:
+        os._exit(0)

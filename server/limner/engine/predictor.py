@@ -1,0 +1,45 @@
+"""What a worker does for one image: predict, or predict and describe."""
+
+from __future__ import annotations
+
+from limner.engine.ahead import ReadAhead
+from limner.engine.answers import checked_described, checked_prediction
+from limner.engine.failures import contract, foreign_code
+from limner.engine.messages import Describe, Predict
+from limner.engine.warm import WarmModels, app_words
+from limner.errors import PluginFailed
+from limner.plugin import Described, Describes, Prediction, PredictRequest
+
+
+def predict(command: Predict, models: WarmModels, ahead: ReadAhead) -> Prediction:
+    """Predict one image.
+
+    Raises:
+        LimnerError: The image cannot be read, or the app failed or broke the contract.
+    """
+    source = command.model
+    model = models.model(source)
+    image = ahead.take(command.image)
+    request = PredictRequest(probabilities=command.probabilities, seed=command.seed)
+    with foreign_code(app_words(source.app), "predict"):
+        answer = model.predict(image, request)
+    with contract(app_words(source.app), "predict"):
+        return checked_prediction(answer, image, source.schema, source.app.task, request)
+
+
+def describe(command: Describe, models: WarmModels, ahead: ReadAhead) -> Described:
+    """Predict and describe one image in one pass.
+
+    Raises:
+        LimnerError: The image cannot be read, or the app failed or broke the contract.
+    """
+    source = command.model
+    model = models.model(source)
+    if not isinstance(model, Describes):
+        raise PluginFailed(f"{app_words(source.app)} has a model that cannot describe.")
+    image = ahead.take(command.image)
+    request = PredictRequest()
+    with foreign_code(app_words(source.app), "describe"):
+        answer = model.describe(image, request)
+    with contract(app_words(source.app), "describe"):
+        return checked_described(answer, image, source.schema, source.app.task, request)
