@@ -1,0 +1,53 @@
+"""What a request may reach. Flask's context globals stop at this package."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from flask import Flask, current_app, request
+
+if TYPE_CHECKING:
+    from limner.http.metrics import Metrics
+    from limner.http.sse import Streams
+    from limner.loop.service import Service
+
+EXTENSION = "limner"
+"""Key of the parts in `Flask.extensions`."""
+
+ACTOR_HEADER = "Limner-Actor"
+_ACTOR = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one application was made with."""
+
+    service: Service
+    streams: Streams
+    metrics: Metrics
+
+
+def attach(app: Flask, parts: Parts) -> None:
+    """Give an application its parts."""
+    app.extensions[EXTENSION] = parts
+
+
+def parts() -> Parts:
+    """Return the parts of the application that serves this request."""
+    return cast(Parts, current_app.extensions[EXTENSION])
+
+
+def service() -> Service:
+    """Return the service that this request is about."""
+    return parts().service
+
+
+def actor() -> str:
+    """Say who asks, for the audit trail: the header `Limner-Actor`, or `api` where none is usable.
+
+    It is what the caller says of itself, not a proof: the token is the proof.
+    """
+    name = request.headers.get(ACTOR_HEADER, "").strip()
+    return name if _ACTOR.fullmatch(name) else "api"

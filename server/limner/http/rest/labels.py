@@ -1,0 +1,95 @@
+"""Labels."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, cast
+
+from flask import Response
+
+from limner.http.answers import answer
+from limner.http.caching import file_answer
+from limner.http.context import actor, service
+from limner.http.rest.shapes import label as shapes
+from limner.http.rest.shapes.paths import LabelPath, SamplePath
+from limner.http.routes import Routes
+from limner.http.urls import label_url
+from limner.images import media_type
+from limner.records.rows import Label, LabelState
+
+routes = Routes("Labels", "Answers of annotators. A correction is a new version.")
+
+
+@routes.post(
+    "/projects/<slug:project>/samples/<id:sample>/labels",
+    answers={201: shapes.LabelAnswer, 200: shapes.LabelAnswer},
+    also={409: "The sample or the assignment does not allow it.", 507: "The disk is full."},
+)
+def submit_label(path: SamplePath, form: shapes.NewLabel) -> Response:
+    """Hand in a label. When this answers, it is on the disk.
+
+    The same bytes for the same sample by the same annotator are one label: sent again, they are
+    answered with 200.
+    """
+    submitted = service().labels.submit(
+        path.project,
+        path.sample,
+        file=cast(BinaryIO, form.file.stream),
+        filename=form.file.filename or "",
+        annotator=form.annotator,
+        assignment_id=form.assignment,
+        seconds=form.seconds,
+        state=form.state,
+    )
+    label = submitted.label
+    return answer(
+        shapes.LabelAnswer(label=label_shape(label)),
+        201 if submitted.created else 200,
+        {"Location": label_url(label.id)},
+    )
+
+
+@routes.get("/projects/<slug:project>/samples/<id:sample>/labels", answers=shapes.LabelPage)
+def list_labels(path: SamplePath) -> Response:
+    """List a sample's labels, every version of everybody."""
+    found = service().labels.list(path.project, path.sample)
+    return answer(shapes.LabelPage(items=[label_shape(each) for each in found], next=None))
+
+
+@routes.get(
+    "/labels/<id:label>/content",
+    answers={"application/octet-stream": "The file exactly as it was submitted."},
+    also={206: "The part that was asked for.", 304: "Nothing new.", 416: "No such part."},
+)
+def get_label_content(path: LabelPath) -> Response:
+    """Give a label's file, byte for byte as it was submitted."""
+    file, label = service().labels.content(path.label)
+    return file_answer(
+        file,
+        media_type=media_type(label.format),
+        name=f"label-{label.id}{label.format}",
+        etag=label.sha256,
+        revalidate=False,
+    )
+
+
+@routes.post("/labels/<id:label>/approve", answers={200: shapes.LabelAnswer})
+def approve_label(path: LabelPath) -> Response:
+    """Say that a submitted label is right."""
+    label = service().labels.review(path.label, LabelState.APPROVED, actor())
+    return answer(shapes.LabelAnswer(label=label_shape(label)))
+
+
+@routes.post("/labels/<id:label>/reject", answers={200: shapes.LabelAnswer})
+def reject_label(path: LabelPath) -> Response:
+    """Say that a submitted label is wrong; the sample waits for another one."""
+    label = service().labels.review(path.label, LabelState.REJECTED, actor())
+    return answer(shapes.LabelAnswer(label=label_shape(label)))
+
+
+def label_shape(label: Label) -> shapes.Label:
+    """Show a label."""
+    fields = {name: getattr(label, name) for name in _FIELDS}
+    return shapes.Label(**fields, content_url=label_url(label.id))
+
+
+_FIELDS = [name for name in shapes.Label.model_fields if name != "content_url"]

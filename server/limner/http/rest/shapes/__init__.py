@@ -1,0 +1,1 @@
+"""The JSON that crosses the wire: one file a resource, every field described."""

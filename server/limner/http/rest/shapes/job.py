@@ -1,0 +1,62 @@
+"""Jobs."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from limner.http.rest.shapes.pages import Page
+from limner.http.rest.shapes.values import Answered, Asked, Instant
+
+
+class NewJob(Asked):
+    """Heavy work to start."""
+
+    kind: Literal["train", "score"] = Field(description="Train a version, or rescan the pool.")
+    effort: float | None = Field(
+        default=None,
+        gt=0,
+        le=4,
+        description="Of a training: fraction of the app's usual number of steps.",
+    )
+    from_scratch: bool | None = Field(
+        default=None, description="Of a training: begin anew, not from the serving version."
+    )
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> NewJob:
+        if self.kind != "train" and (self.effort is not None or self.from_scratch is not None):
+            raise ValueError("effort and from_scratch are for trainings only; leave them out")
+        return self
+
+
+class Job(Answered):
+    """Heavy work that outlives a request."""
+
+    id: int = Field(description="Its id.")
+    project: str = Field(description="Name of the project.")
+    kind: str = Field(description="`train`, `score` or `predict`.")
+    state: str = Field(
+        description="`queued`, `running`, `succeeded`, `failed` or `cancelled`. A running job goes "
+        "back to queued when the server restarts or more urgent work comes."
+    )
+    priority: int = Field(description="Larger goes first.")
+    params: dict[str, Any] = Field(description="What it was asked.")
+    progress: dict[str, Any] = Field(
+        description="`step` of `total`, `losses`, `message` and `eta_s`, once it has begun."
+    )
+    result: dict[str, Any] = Field(description="What came of it.")
+    error: dict[str, Any] | None = Field(description="`type` and `detail` of why it failed.")
+    cancel_requested: bool = Field(description="Whether it was told to end.")
+    attempts: int = Field(description="How often it was begun.")
+    created_at: Instant = Field(description="When it was asked for.")
+    started_at: Instant | None = Field(description="When it was first begun.")
+    finished_at: Instant | None = Field(description="When it ended.")
+    events_url: str = Field(description="Where its events are.")
+
+
+class JobPage(Page):
+    """Jobs of a project."""
+
+    items: list[Job] = Field(description="Newest first.")

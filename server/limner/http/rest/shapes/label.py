@@ -1,0 +1,59 @@
+"""Labels, as they are submitted and shown."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from limner.http.rest.shapes.pages import Page
+from limner.http.rest.shapes.values import Answered, Asked, Instant, PersonName, Upload
+
+
+class NewLabel(Asked):
+    """A label to hand in, as a multipart form."""
+
+    file: Upload = Field(
+        description="The mask, with the image's own geometry; the file name says the format."
+    )
+    annotator: PersonName = Field(description="Who drew it.")
+    assignment: int | None = Field(
+        default=None, ge=1, lt=10**18, description="The assignment that it answers."
+    )
+    seconds: float | None = Field(
+        default=None, ge=0, le=10_000_000, description="How long drawing took."
+    )
+    state: Literal["draft", "submitted"] = Field(
+        default="submitted", description="A draft is kept, but neither counts nor trains."
+    )
+
+
+class Label(Answered):
+    """One answer of an annotator for one sample."""
+
+    id: int = Field(description="Its id.")
+    sample_id: int = Field(description="The sample that it is drawn on.")
+    version: int = Field(description="1, 2, … within the sample.")
+    state: str = Field(description="`draft`, `submitted`, `approved` or `rejected`.")
+    author: str = Field(description="Who drew it; `adopted` where it was found in a folder.")
+    seconds: float | None = Field(description="How long drawing took.")
+    sha256: str = Field(description="Of the file as it was submitted.")
+    size_bytes: int = Field(description="Size of the file.")
+    format: str = Field(description="File name suffix.")
+    assignment_id: int | None = Field(description="The assignment that it answers.")
+    note: str = Field(description="What was odd about it when it was handed in.")
+    adopted_from: str | None = Field(description="The file that it was adopted from.")
+    content_url: str = Field(description="Where its file is.")
+    created_at: Instant = Field(description="When it was handed in.")
+
+
+class LabelAnswer(Answered):
+    """A label that was handed in or reviewed."""
+
+    label: Label = Field(description="The label as it stands now.")
+
+
+class LabelPage(Page):
+    """Labels of a sample."""
+
+    items: list[Label] = Field(description="Oldest first.")

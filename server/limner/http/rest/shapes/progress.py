@@ -1,0 +1,39 @@
+"""How far a project has come."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from limner.http.rest.shapes.job import Job
+from limner.http.rest.shapes.project import Counts, StoreProblem
+from limner.http.rest.shapes.values import Answered, Instant
+
+
+class CurvePoint(Answered):
+    """One model version on the learning curve."""
+
+    number: int = Field(description="Number of the version.")
+    state: str = Field(description="`candidate`, `serving`, `retired` or `refused`.")
+    label_count: int = Field(description="How many labels it was trained on.")
+    measure: str | None = Field(description="What was measured, such as `dice`.")
+    score: float | None = Field(description="Its mean over the cases.")
+    cases: int | None = Field(description="How many cases.")
+    method: str | None = Field(description="`validation`, `cross-validation` or `none`.")
+    created_at: Instant = Field(description="When it was trained.")
+
+
+class Progress(Answered):
+    """How far a project has come."""
+
+    project: str = Field(description="Name of the project.")
+    counts: Counts = Field(description="How many samples are in which state.")
+    held: int = Field(description="Samples lent to annotators now.")
+    queue_length: int = Field(description="Samples picked to be labelled next.")
+    validation_target: int = Field(description="Size at which the validation set is complete.")
+    retrain_every: int = Field(description="New labels that start a training; 0 for never.")
+    round: int = Field(description="How many versions were promoted.")
+    model_version: int | None = Field(description="Number of the version that serves.")
+    learning_curve: list[CurvePoint] = Field(description="A point a version, oldest first.")
+    jobs: list[Job] = Field(description="That wait or run, oldest first.")
+    store_problems: int = Field(description="How many things in the folder are no usable sample.")
+    problems: list[StoreProblem] = Field(description="The first of them.")

@@ -1,0 +1,200 @@
+"""A real server with real workers on a free port, small images, and a way to wait for things."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import nibabel
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from limner.engine.local import LocalEngine
+from limner.http.server import Server
+from limner.loop.service import Service
+from limner.records.database import Records
+from limner.registry import Registry
+from limner.settings import EngineSettings, Limits, Settings
+
+PLUGINS = Path(__file__).parent.parent / "plugins"
+SHAPE = (10, 12, 8)
+T = TypeVar("T")
+
+
+def wait_for(question: Callable[[], T | bool | None], timeout_s: float = 60) -> T:
+    """Ask until the answer is neither None nor False."""
+    deadline = time.monotonic() + timeout_s
+    pause = 0.005
+    while True:
+        answer = question()
+        if answer is not None and answer is not False:
+            return answer  # type: ignore[return-value]
+        assert time.monotonic() < deadline, f"waited for more than {timeout_s} s"
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.1)
+
+
+def volume_bytes(array: npt.NDArray[Any], shift: float = 0.0) -> bytes:
+    """A gzipped NIfTI file with 1 × 1 × 2 mm voxels."""
+    affine = np.diag([1.0, 1.0, 2.0, 1.0])
+    affine[0, 3] = shift
+    data: bytes = nibabel.Nifti1Image(array, affine).to_bytes()
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as file:
+        file.write(data)
+    return packed.getvalue()
+
+
+def truth(name: str) -> npt.NDArray[np.uint8]:
+    """The right mask of the image with this name: a box of class 1 around one of class 2."""
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+    rng = np.random.default_rng(number)
+    i, j, k = (int(rng.integers(1, size - 5)) for size in SHAPE)
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[i : i + 4, j : j + 5, k : k + 4] = 1
+    mask[i + 1 : i + 3, j + 1 : j + 4, k + 1 : k + 3] = 2
+    return mask
+
+
+def image(name: str) -> npt.NDArray[np.int16]:
+    """An image whose classes differ by intensity, with noise."""
+    rng = np.random.default_rng(len(name))
+    clean = np.choose(truth(name), [0, 500, 1000])
+    return (clean + rng.normal(0, 40, SHAPE)).astype(np.int16)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project of the server under test."""
+
+    name: str
+    folder: Path
+    http: httpx.Client
+
+    @property
+    def url(self) -> str:
+        return f"/api/v1/projects/{self.name}"
+
+    def get(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.http.get(self.url).raise_for_status().json()
+        return found
+
+    def next(self, annotator: str = "ann") -> dict[str, Any]:
+        answer = self.http.post(f"{self.url}/next", json={"annotator": annotator})
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
+
+    def submit(
+        self, sample: int, content: bytes, name: str = "mask.nii.gz", **fields: Any
+    ) -> httpx.Response:
+        return self.http.post(
+            f"{self.url}/samples/{sample}/labels",
+            files={"file": (name, content)},
+            data={"annotator": "ann", **fields},
+        )
+
+    def label(self, sample: dict[str, Any], **fields: Any) -> dict[str, Any]:
+        mask = volume_bytes(truth(sample["name"]))
+        answer = self.submit(sample["id"], mask, **fields).raise_for_status()
+        found: dict[str, Any] = answer.json()["label"]
+        return found
+
+    def ended(self, job: int) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            found: dict[str, Any] = self.http.get(f"/api/v1/jobs/{job}").raise_for_status().json()
+            return found if found["state"] in {"succeeded", "failed", "cancelled"} else None
+
+        return wait_for(look)
+
+
+@dataclass(frozen=True)
+class Live:
+    """A running server."""
+
+    url: str
+    service: Service
+    server: Server
+    http: httpx.Client
+    folder: Path
+    numbers: Iterator[int]
+
+    def wait_for(self, question: Callable[[], T | bool | None]) -> T:
+        return wait_for(question)
+
+    def project(self, images: int = 4, **settings: Any) -> Project:
+        """Make a project of its own, and wait until its images are taken in."""
+        name = f"project-{next(self.numbers)}"
+        folder = self.folder / name
+        folder.mkdir()
+        for number in range(images):
+            content = volume_bytes(image(f"case{number}"))
+            (folder / f"case{number}.nii.gz").write_bytes(content)
+        body = {
+            "name": name,
+            "app": "tiny",
+            "images": str(folder),
+            "labels": ["shell", "core"],
+            "settings": {"strategy": "tiny", "retrain_every": 0, **settings},
+        }
+        self.http.post("/api/v1/projects", json=body).raise_for_status()
+        project = Project(name, folder, self.http)
+        wait_for(lambda: project.get()["counts"]["samples"] == images)
+        return project
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """One server for all tests of this folder; every test makes its own projects."""
+    folder = tmp_path_factory.mktemp("live")
+    settings = Settings(
+        home=folder / "home",
+        port=0,
+        plugins=(PLUGINS / "tiny_app.py", PLUGINS / "tiny_strategy.py"),
+        limits=Limits(max_body_bytes=8 << 20),
+        engine=EngineSettings(device="cpu", predictor_threads=1, learner_threads=1),
+    )
+    registry = Registry(settings.plugins)
+    engine = LocalEngine(settings.engine, registry, settings.home / "logs")
+    service = Service(settings, Records.open(settings.home), engine, registry)
+    service.start()
+    server = Server(service, settings)
+    server.start()
+    try:
+        with httpx.Client(base_url=server.url, timeout=60) as http:
+            yield Live(server.url, service, server, http, folder, count(1))
+    finally:
+        server.stop()
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def http(live: Live) -> httpx.Client:
+    """Speaks to the server."""
+    return live.http
+
+
+@pytest.fixture
+def project(live: Live) -> Project:
+    """A project with four images and no label."""
+    return live.project()
+
+
+@pytest.fixture(scope="session")
+def trained(live: Live) -> Project:
+    """A project with a model that serves."""
+    project = live.project(images=6)
+    for _ in range(4):
+        lent = project.next()["assignment"]
+        project.label(lent["sample"], assignment=lent["id"])
+    job = project.http.post(f"{project.url}/jobs", json={"kind": "train"}).raise_for_status().json()
+    assert project.ended(job["id"])["state"] == "succeeded"
+    return project

@@ -1,0 +1,124 @@
+"""A token where one is set; no stranger's page where none is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from limner.errors import SettingsError
+from limner.http import auth, errors, logs
+from limner.settings import Settings
+
+
+def client_with(**settings: object) -> FlaskClient:
+    app = Flask("test", static_folder=None)
+    logs.register(app)
+    auth.guard(app, Settings.model_validate({"home": Path(), **settings}))
+    errors.register(app)
+    for path in ("/health/live", "/api/v1/thing", "/docs", "/metrics"):
+        app.add_url_rule(path, path, lambda: "here", methods=["GET", "POST", "DELETE"])
+    return app.test_client()
+
+
+@pytest.mark.parametrize("path", ["/api/v1/thing", "/docs", "/metrics", "/absent"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer wrong",
+        "Bearer secre",
+        "Bearer secrett",
+        "Basic secret",
+        "secret",
+        "Bearer sécret",
+        "Bearer \u00ff",
+    ],
+)
+def test_without_the_right_token_nothing_is_answered(path: str, header: str | None) -> None:
+    response = client_with(token="secret").get(
+        path, headers={} if header is None else {"Authorization": header}
+    )
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
+    assert "secret" not in response.text
+
+
+def test_the_right_token_opens_and_health_needs_none() -> None:
+    client = client_with(token="secret")
+    assert client.get("/docs", headers={"Authorization": "Bearer secret"}).status_code == 200
+    assert client.get("/docs", headers={"Authorization": "bearer  secret "}).status_code == 200
+    assert client.get("/health/live").status_code == 200
+
+
+def test_a_token_beyond_ascii_works() -> None:
+    sent = "Bearer gehéim".encode().decode("latin-1")
+    client = client_with(token="gehéim")
+    assert client.get("/docs", headers={"Authorization": sent}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])  # noqa: S104
+def test_listening_beyond_this_machine_needs_a_token(host: str) -> None:
+    with pytest.raises(SettingsError, match="token"):
+        auth.check_exposure(Settings(home=Path(), host=host))
+    auth.check_exposure(Settings.model_validate({"home": ".", "host": host, "token": "secret"}))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.1.2.3"])
+def test_this_machine_alone_needs_no_token(host: str) -> None:
+    auth.check_exposure(Settings(home=Path(), host=host))
+
+
+def test_an_empty_token_is_refused() -> None:
+    with pytest.raises(SettingsError, match="empty"):
+        auth.check_exposure(Settings.model_validate({"home": ".", "token": " "}))
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "localhost.evil.example", "10.0.0.7", "[", ""]
+)
+def test_a_name_that_was_bent_to_this_machine_is_refused(host: str) -> None:
+    response = client_with().get("/docs", headers={"Host": host})
+    assert response.status_code == 403
+    assert response.content_type == "application/problem+json"
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1:80", "[::1]:8000"])
+def test_this_machine_is_answered_by_all_its_names(host: str) -> None:
+    assert client_with().get("/docs", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:9999"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_pages_of_other_sites_change_nothing(headers: dict[str, str], method: str) -> None:
+    client = client_with()
+    response = client.open(
+        "/api/v1/thing", method=method, headers={"Host": "localhost:8000", **headers}
+    )
+    assert response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "http://localhost:8000", "Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "none"},
+    ],
+)
+def test_programs_and_own_pages_may_change_things(headers: dict[str, str]) -> None:
+    response = client_with().post("/api/v1/thing", headers={"Host": "localhost:8000", **headers})
+    assert response.status_code == 200
