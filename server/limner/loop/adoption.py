@@ -1,0 +1,107 @@
+"""Adopting finished labels that lie in a folder: each becomes a submitted label of its image.
+
+A person's label is never put aside by an adopted one: only a sample without a label, or whose label
+was itself adopted from that very file, takes one.
+
+No strategy had a hand in these labels, so some of them, drawn at random by the project's seed, join
+the validation set as long as it lacks samples. Without that, a project that begins with many
+labels would train on all of them and could measure nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from limner.errors import Conflict, ImageError, NotFound
+from limner.loop.collect import Labels
+from limner.loop.uploads import mask_suffix
+from limner.records import labels as label_rows
+from limner.records import samples as sample_rows
+from limner.records.database import Records
+from limner.records.rows import Label, Project, Sample, SampleState
+from limner.settings import ProjectSettings
+
+_BATCH = 500
+_USABLE = {SampleState.READY, SampleState.LABELLED, SampleState.SET_ASIDE}
+
+
+class Adoption:
+    """Looks through folders of finished labels."""
+
+    def __init__(self, records: Records, labels: Labels) -> None:
+        self._records = records
+        self._labels = labels
+
+    def adopt(
+        self,
+        project: Project,
+        settings: ProjectSettings,
+        found: Iterable[tuple[str, Path]],
+        problems: dict[str, str],
+    ) -> Iterator[Label]:
+        """Adopt the labels of a folder that are not adopted yet, yielding each as it is kept.
+
+        Args:
+            project: The project.
+            settings: Its settings.
+            found: Name of the image and the label's file, as the store lists them.
+            problems: Files that cannot be adopted are added here, with the reason.
+        """
+        listed = list(found)
+        missing = max(0, settings.validation_target - project.validation)
+        # As many as the set lacks, spread over all the labels and not taken from their beginning.
+        share = min(settings.validation_share, missing / max(1, len(listed)))
+        for start in range(0, len(listed), _BATCH):
+            yield from self._adopt_batch(project, listed[start : start + _BATCH], share, problems)
+
+    def _adopt_batch(
+        self,
+        project: Project,
+        batch: list[tuple[str, Path]],
+        share: float,
+        problems: dict[str, str],
+    ) -> Iterator[Label]:
+        with self._records.read() as tx:
+            samples = sample_rows.by_names(tx, project.id, [name for name, _ in batch])
+            adopted = label_rows.adopted(tx, [each.id for each in samples.values()])
+        for name, path in batch:
+            sample = samples.get(name)
+            if sample is None:
+                problems[str(path)] = f"A label without an image: the store has no image {name!r}."
+            elif sample.state not in _USABLE:
+                problems[str(path)] = f"A label whose image is {sample.state}."
+            elif self._is_wanted(sample, adopted.get(sample.id), path):
+                # The end of the random order that the validation set is always drawn from.
+                for_validation = sample.draw >= 1 - share
+                label = self._adopt_one(project, sample, path, for_validation, problems)
+                if label is not None:
+                    yield label
+
+    def _is_wanted(self, sample: Sample, adopted: Label | None, path: Path) -> bool:
+        if adopted is None:
+            return sample.label_id is None
+        try:
+            size = os.stat(path).st_size
+        except OSError:
+            return False
+        is_same = adopted.adopted_from == str(path) and adopted.size_bytes == size
+        return not is_same and sample.label_id in (None, adopted.id)
+
+    def _adopt_one(
+        self,
+        project: Project,
+        sample: Sample,
+        path: Path,
+        for_validation: bool,
+        problems: dict[str, str],
+    ) -> Label | None:
+        try:
+            suffix = mask_suffix(path.name)
+            return self._labels.adopt(
+                project, sample, path, suffix=suffix, for_validation=for_validation
+            )
+        except (ImageError, Conflict, NotFound) as error:
+            problems[str(path)] = str(error)
+            return None

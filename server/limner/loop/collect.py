@@ -1,0 +1,354 @@
+"""Labels: taken in, checked, kept for ever, reviewed.
+
+A label is never lost: whatever stands of its assignment, one that lies on its image is stored. Its
+`note` says what was odd. The file is synced to disk before the label is recorded, and label,
+assignment, sample, counts and audit entry are recorded in one transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from sqlalchemy import Connection
+
+from limner.errors import Conflict, InvalidRequest, LimnerError, NotFound
+from limner.loop.answering import Given, end_assignments
+from limner.loop.drawn import check_drawn
+from limner.loop.events import Events
+from limner.loop.projects import Projects
+from limner.loop.standing import settle
+from limner.loop.texts import checked_annotator, checked_seconds
+from limner.loop.uploads import received
+from limner.records import audit
+from limner.records import labels as label_rows
+from limner.records import samples as sample_rows
+from limner.records.database import Records
+from limner.records.rows import Label, LabelState, Project, Sample, SampleState
+from limner.settings import Limits
+from limner.stores.blobs import Blob, Blobs
+
+log = logging.getLogger(__name__)
+
+ADOPTED = "adopted"
+"""Author of labels that were found finished in a folder."""
+
+_GIVEN_STATES = (LabelState.DRAFT, LabelState.SUBMITTED)
+_REVIEWED_STATES = (LabelState.APPROVED, LabelState.REJECTED)
+
+
+class Retrains(Protocol):
+    """Wants to know of new labels: `limner.loop.retrain.Retrain`."""
+
+    def label_submitted(self, project: Project) -> object:
+        """Take note that a project has a new submitted label."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """What became of a label that was given."""
+
+    label: Label
+    created: bool
+    """False where it was there already: the same bytes by the same author."""
+
+
+class Labels:
+    """Every label of the server. Safe to use from any thread."""
+
+    def __init__(
+        self,
+        records: Records,
+        projects: Projects,
+        blobs: Blobs,
+        retrain: Retrains,
+        events: Events,
+        clock: Callable[[], float],
+        limits: Limits,
+    ) -> None:
+        self._records = records
+        self._projects = projects
+        self._blobs = blobs
+        self._retrain = retrain
+        self._events = events
+        self._clock = clock
+        self._limits = limits
+
+    def submit(
+        self,
+        project: str,
+        sample_id: int,
+        *,
+        file: BinaryIO,
+        filename: str,
+        annotator: str,
+        assignment_id: int | None = None,
+        seconds: float | None = None,
+        state: str = LabelState.SUBMITTED.value,
+    ) -> Submitted:
+        """Take a label in; when this returns, it is on disk for good.
+
+        A draft keeps the assignment and the sample as they are. A submitted label ends whatever
+        this annotator holds of the sample. The same bytes as the author's newest label of the
+        sample are that label; a draft becomes submitted by it.
+
+        Args:
+            project: Name of the project.
+            sample_id: What was labelled.
+            file: The mask, read once from where it stands.
+            filename: Its name; the suffix says the format.
+            annotator: Who drew it.
+            assignment_id: Under which assignment, where there is one.
+            seconds: How long it took, where known.
+            state: `draft` or `submitted`.
+
+        Raises:
+            InvalidRequest: A value cannot be used; an `ImageError` when it is the file.
+            NotFound: There is no such project or sample.
+            Conflict: The sample's image cannot be read, so no label can be checked against it.
+            StorageFull: The disk is full; nothing was recorded.
+        """
+        checked_annotator(annotator)
+        checked_seconds(seconds)
+        if state not in _GIVEN_STATES:
+            raise InvalidRequest(f"state is {state!r}; a label is given as draft or submitted.")
+        with self._records.read() as tx:
+            row = self._projects.named(tx, project)
+            sample = self._labelable(tx, row, sample_id)
+        with received(file, filename, self._blobs, self._limits) as upload:
+            note = self._check(row, sample, upload.path, upload.suffix)
+            blob = self._blobs.put_file(upload.path, move=True)
+        given = Given(
+            author=annotator,
+            state=LabelState(state),
+            seconds=seconds,
+            format=upload.suffix,
+            assignment_id=assignment_id,
+            note=note,
+        )
+        return self._keep(row, sample_id, blob, given)
+
+    def adopt(
+        self, project: Project, sample: Sample, path: Path, *, suffix: str, for_validation: bool
+    ) -> Label:
+        """Take in a finished label that was found in a folder; its file stays where it is.
+
+        Args:
+            project: The project.
+            sample: The sample that the file is named like.
+            path: The file.
+            suffix: Its format.
+            for_validation: Whether the sample joins the validation set.
+
+        Raises:
+            ImageError: The file does not lie on its image.
+            Conflict: The sample's image cannot be read.
+        """
+        note = self._check(project, sample, path, suffix)
+        blob = self._blobs.put_file(path)
+        given = Given(
+            author=ADOPTED,
+            state=LabelState.SUBMITTED,
+            seconds=None,
+            format=suffix,
+            assignment_id=None,
+            note=note,
+            adopted_from=str(path),
+            for_validation=for_validation,
+        )
+        return self._keep(project, sample.id, blob, given, retrains=False).label
+
+    def tell_retrain(self, project_id: int) -> None:
+        """Let the retraining rule look at a project's new labels."""
+        try:
+            self._retrain.label_submitted(self._projects.of_id(project_id))
+        except LimnerError as error:
+            # The label is safe; that no training was queued must not look like its loss.
+            log.warning("project %d: no training was asked for: %s", project_id, error)
+
+    def list(self, project: str, sample_id: int) -> list[Label]:
+        """List every version of a sample's label, newest first."""
+        with self._records.read() as tx:
+            row = self._projects.named(tx, project)
+            sample = self._sample(tx, row, sample_id)
+            return label_rows.of_sample(tx, sample.id)
+
+    def get(self, label_id: int) -> Label:
+        """Return a label.
+
+        Raises:
+            NotFound: There is none of that id.
+        """
+        with self._records.read() as tx:
+            return self._found(tx, label_id)[0]
+
+    def content(self, label_id: int) -> tuple[Path, Label]:
+        """Return where a label's file lies, byte for byte as it was submitted."""
+        label = self.get(label_id)
+        return self._blobs.path(label.sha256), label
+
+    def review(self, label_id: int, state: str, actor: str) -> Label:
+        """Approve or reject a label that was submitted.
+
+        A sample whose label is rejected counts with the one before, or waits for a new one.
+
+        Raises:
+            InvalidRequest: The state is neither `approved` nor `rejected`.
+            NotFound: There is no such label.
+            Conflict: The label is a draft.
+        """
+        if state not in _REVIEWED_STATES:
+            raise InvalidRequest(f"state is {state!r}; a review says approved or rejected.")
+        checked_annotator(actor)
+        with self._records.write() as tx:
+            label, project = self._found(tx, label_id, to_change=True)
+            if label.state == LabelState.DRAFT:
+                raise Conflict(f"Label {label_id} is a draft; its author has to submit it first.")
+            if label.state == state:
+                return label
+            label = label_rows.change(tx, label.id, state=state)
+            sample = self._sample(tx, project, label.sample_id)
+            settle(tx, project, self._projects.settings(project), sample)
+            self._audit(tx, project, actor, label)
+        self._tell(project, label)
+        return label
+
+    def _labelable(self, tx: Connection, project: Project, sample_id: int) -> Sample:
+        sample = self._sample(tx, project, sample_id)
+        if sample.shape is None or sample.state == SampleState.UNREADABLE:
+            raise Conflict(
+                f"Sample {sample.id} ({sample.name}) cannot be labelled: its image cannot be read "
+                f"({sample.reason or 'no header is known'}). Repair the file first."
+            )
+        return sample
+
+    def _sample(self, tx: Connection, project: Project, sample_id: int) -> Sample:
+        sample = sample_rows.find(tx, sample_id, project_id=project.id)
+        if sample is None or sample.state == SampleState.REMOVED:
+            raise NotFound(f"Project {project.name!r} has no sample {sample_id}.")
+        return sample
+
+    def _check(self, project: Project, sample: Sample, path: Path, suffix: str) -> str:
+        source = self._projects.source(project, sample)
+        schema = self._projects.schema(project)
+        return check_drawn(path, suffix, source, sample, schema, self._limits)
+
+    def _keep(
+        self, project: Project, sample_id: int, blob: Blob, given: Given, *, retrains: bool = True
+    ) -> Submitted:
+        with self._records.write() as tx:
+            project = self._projects.numbered(tx, project.id, to_change=True)
+            sample = self._sample(tx, project, sample_id)
+            submitted, is_news = self._record(tx, project, sample, blob, given)
+        if is_news:
+            self._tell(project, submitted.label)
+            if retrains and submitted.label.state == LabelState.SUBMITTED:
+                self.tell_retrain(project.id)
+        return submitted
+
+    def _record(
+        self, tx: Connection, project: Project, sample: Sample, blob: Blob, given: Given
+    ) -> tuple[Submitted, bool]:
+        """Record a label and all that follows from it; tell whether anything is new."""
+        now = self._clock()
+        assignment_id, note = end_assignments(tx, sample, given, now)
+        labels = label_rows.of_sample(tx, sample.id)
+        known = next((each for each in labels if each.author == given.author), None)
+        if known is not None and (known.sha256, known.format) != (blob.sha256, given.format):
+            known = None
+        is_draft = known is not None and known.state == LabelState.DRAFT
+        submits = given.state is LabelState.SUBMITTED
+        # A draft that somebody's label has overtaken becomes a version of its own, the newest.
+        created = known is None or (submits and is_draft and known.id != labels[0].id)
+        is_news = created or (submits and is_draft)
+        if created:
+            version = labels[0].version + 1 if labels else 1
+            label = _added(tx, sample, version, blob, given, assignment_id, note, now)
+            labels = [label, *labels]
+        elif known is not None:
+            label = _submitted(tx, known, given, note) if is_news else known
+            labels = [label if each.id == label.id else each for each in labels]
+        values = {"is_validation": True} if given.for_validation and is_news else {}
+        if submits:
+            settle(
+                tx,
+                project,
+                self._projects.settings(project),
+                sample,
+                labels=labels,
+                opens=is_news and sample.state == SampleState.SET_ASIDE,
+                new_labels=int(is_news),
+                **values,
+            )
+        if is_news:
+            self._audit(tx, project, given.author, label)
+        return Submitted(label=label, created=created), is_news
+
+    def _found(
+        self, tx: Connection, label_id: int, *, to_change: bool = False
+    ) -> tuple[Label, Project]:
+        label = label_rows.find(tx, label_id)
+        if label is None:
+            raise NotFound(f"There is no label {label_id}.")
+        return label, self._projects.numbered(tx, label.project_id, to_change=to_change)
+
+    def _audit(self, tx: Connection, project: Project, actor: str, label: Label) -> None:
+        audit.write(
+            tx,
+            at=self._clock(),
+            project_id=project.id,
+            actor=actor,
+            action=f"label.{label.state}",
+            subject=f"label:{label.id}",
+            details={
+                "sample": label.sample_id,
+                "version": label.version,
+                "author": label.author,
+                "sha256": label.sha256,
+                "assignment": label.assignment_id,
+                "note": label.note,
+            },
+        )
+
+    def _tell(self, project: Project, label: Label) -> None:
+        data = {"id": label.id, "sample": label.sample_id, "state": label.state}
+        self._events.publish("label", project.name, data)
+
+
+def _added(
+    tx: Connection,
+    sample: Sample,
+    version: int,
+    blob: Blob,
+    given: Given,
+    assignment_id: int | None,
+    note: str,
+    now: float,
+) -> Label:
+    return label_rows.add(
+        tx,
+        project_id=sample.project_id,
+        sample_id=sample.id,
+        version=version,
+        state=given.state.value,
+        author=given.author,
+        seconds=given.seconds,
+        sha256=blob.sha256,
+        size_bytes=blob.size_bytes,
+        format=given.format,
+        assignment_id=assignment_id,
+        adopted_from=given.adopted_from,
+        note=note[:500],
+        created_at=now,
+    )
+
+
+def _submitted(tx: Connection, draft: Label, given: Given, note: str) -> Label:
+    """Make a draft submitted, as it is."""
+    seconds = draft.seconds if given.seconds is None else given.seconds
+    state = LabelState.SUBMITTED.value
+    return label_rows.change(tx, draft.id, state=state, seconds=seconds, note=note[:500])

@@ -1,0 +1,209 @@
+"""The layouts of exported data sets: which files a sample becomes, and what `dataset.json` says."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+
+from limner.errors import Conflict
+from limner.images import Header, ImageSource, encode_mask, image_suffix, read_mask
+from limner.loop.export_images import encode_picture, encode_volume
+from limner.plugin import Image, LabelSchema, Mask
+from limner.records.rows import Sample
+
+_MODALITIES = {"MR": "MRI", "unknown": "image"}
+"""Names that both layouts have for DICOM's modality codes; nnU-Net takes `CT` as a hint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a data set: its path inside, and its bytes or where they lie."""
+
+    name: str
+    content: bytes | Path
+
+    def open(self) -> BinaryIO:
+        """Open the content for reading."""
+        if isinstance(self.content, bytes):
+            return io.BytesIO(self.content)
+        return open(self.content, "rb")
+
+
+class Layout(Protocol):
+    """How a data set is laid out."""
+
+    def parts(self, name: str, source: ImageSource, label: Path, label_format: str) -> list[Part]:
+        """Return the files of one sample.
+
+        Raises:
+            ImageError: The image or the label cannot be read.
+        """
+        ...
+
+    def add(self, name: str) -> None:
+        """Count a sample in whose files were written."""
+        ...
+
+    def data_set(self) -> dict[str, Any]:
+        """Return what `dataset.json` says."""
+        ...
+
+
+class NnUnet:
+    """nnU-Net's layout, as its documentation `dataset_format.md` has it for version 2.
+
+    Volumes become `.nii.gz`, pictures `.png`. Every channel of a volume is a file of its own; the
+    three channels of a colour picture are one. Class values are consecutive there, so others are
+    renumbered in the order of the schema.
+    """
+
+    def __init__(self, title: str, schema: LabelSchema, modality: str, first: Sample) -> None:
+        self._title = title
+        self._schema = schema
+        self._modality = _MODALITIES.get(modality, modality)
+        self._is_volume = len(first.shape or ()) == 3
+        self._ending = ".nii.gz" if self._is_volume else ".png"
+        self._channels = first.channels or 1
+        self._count = 0
+
+    def parts(self, name: str, source: ImageSource, label: Path, label_format: str) -> list[Part]:
+        """Return the channel files and the mask of one sample."""
+        header = source.header()
+        if header.channels != self._channels or (len(header.shape) == 3) != self._is_volume:
+            raise Conflict(
+                f"it has {header.channels} channels and {len(header.shape)} axes, unlike the first "
+                "sample of this data set"
+            )
+        images = [
+            Part(f"imagesTr/{name}_{index:04d}{self._ending}", content)
+            for index, content in enumerate(self._images(source, header))
+        ]
+        mask = self._mask(source, header, label, label_format)
+        return [*images, Part(f"labelsTr/{name}{self._ending}", mask)]
+
+    def add(self, name: str) -> None:
+        """Count a sample."""
+        self._count += 1
+
+    def data_set(self) -> dict[str, Any]:
+        """Return what nnU-Net needs to know."""
+        if self._channels == 1:
+            channels = {"0": self._modality}
+        elif not self._is_volume and self._channels == 3:
+            channels = {"0": "R", "1": "G", "2": "B"}
+        else:
+            channels = {str(i): f"{self._modality}_{i}" for i in range(self._channels)}
+        names = {name: value for value, name in enumerate(self._schema.names, start=1)}
+        return {
+            "name": self._title,
+            "channel_names": channels,
+            "labels": {"background": 0, **names},
+            "numTraining": self._count,
+            "file_ending": self._ending,
+        }
+
+    def _images(self, source: ImageSource, header: Header) -> Iterator[bytes | Path]:
+        suffixes = {image_suffix(path.name) for path in source.paths}
+        files = len(source.paths)
+        is_whole = files == header.channels if self._is_volume else files == 1
+        if is_whole and suffixes == {self._ending}:
+            yield from source.paths
+            return
+        image = source.read()
+        if self._is_volume:
+            for channel in image.array:
+                yield encode_volume(channel, _affine(image))
+        else:
+            yield encode_picture(image.array, source.name)
+
+    def _mask(
+        self, source: ImageSource, header: Header, label: Path, label_format: str
+    ) -> bytes | Path:
+        wanted = tuple(range(len(self._schema.values)))
+        if label_format == self._ending and self._schema.values == wanted:
+            return label
+        mask = read_mask(label, source.limits, suffix=label_format)
+        return encode_mask(_renumbered(mask, self._schema), header, self._ending)
+
+
+class Decathlon:
+    """The Medical Segmentation Decathlon's layout: NIfTI volumes, channels as a fourth axis."""
+
+    def __init__(self, title: str, schema: LabelSchema, modality: str, first: Sample) -> None:
+        if len(first.shape or ()) != 3:
+            raise Conflict(
+                "The msd layout holds volumes only, and this project has pictures; export them as "
+                "nnunet."
+            )
+        self._title = title
+        self._schema = schema
+        self._modality = _MODALITIES.get(modality, modality)
+        self._channels = first.channels or 1
+        self._names: list[str] = []
+
+    def parts(self, name: str, source: ImageSource, label: Path, label_format: str) -> list[Part]:
+        """Return the volume and the mask of one sample."""
+        header = source.header()
+        file = f"{name}.nii.gz"
+        is_whole = [image_suffix(path.name) for path in source.paths] == [".nii.gz"]
+        image = source.paths[0] if is_whole else _whole_volume(source)
+        mask: bytes | Path = label
+        if label_format != ".nii.gz":
+            read = read_mask(label, source.limits, suffix=label_format)
+            mask = encode_mask(read, header, ".nii.gz")
+        return [Part(f"imagesTr/{file}", image), Part(f"labelsTr/{file}", mask)]
+
+    def add(self, name: str) -> None:
+        """Count a sample in."""
+        self._names.append(name)
+
+    def data_set(self) -> dict[str, Any]:
+        """Return what the Decathlon's `dataset.json` says."""
+        classes = {str(each.value): each.name for each in self._schema.classes}
+        one = self._channels == 1
+        return {
+            "name": self._title,
+            "description": "Labelled with Limner.",
+            "tensorImageSize": "3D" if one else "4D",
+            "modality": {
+                str(i): self._modality if one else f"{self._modality}_{i}"
+                for i in range(self._channels)
+            },
+            "labels": {"0": "background", **classes},
+            "numTraining": len(self._names),
+            "numTest": 0,
+            "training": [
+                {"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"}
+                for name in self._names
+            ],
+            "test": [],
+        }
+
+
+LAYOUTS: Mapping[str, Callable[[str, LabelSchema, str, Sample], Layout]] = {
+    "nnunet": NnUnet,
+    "msd": Decathlon,
+}
+"""By the name that a request gives: made of title, schema, modality and a first sample."""
+
+
+def _whole_volume(source: ImageSource) -> bytes:
+    image = source.read()
+    array = image.array[0] if image.channels == 1 else np.moveaxis(image.array, 0, -1)
+    return encode_volume(array, _affine(image))
+
+
+def _affine(image: Image) -> Any:
+    return np.eye(4) if image.affine is None else image.affine
+
+
+def _renumbered(mask: Mask, schema: LabelSchema) -> Mask:
+    table = np.zeros(max(schema.values) + 1, dtype=np.uint16)
+    for index, value in enumerate(schema.values):
+        table[value] = index
+    return Mask(array=table[mask.array], spacing=mask.spacing, affine=mask.affine)

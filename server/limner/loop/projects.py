@@ -1,0 +1,304 @@
+"""Projects: opened from the settings, made, changed and deleted; and what each one consists of."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from limner.errors import Conflict, InvalidRequest, LimnerError, NotFound, SettingsError
+from limner.images import ImageSource
+from limner.loop.events import Events
+from limner.loop.page import Page, checked_limit, number_cursor, page_of
+from limner.loop.project_config import changed_settings, config_problems, keeps_classes, schema_of
+from limner.loop.texts import checked_text
+from limner.plugin import Json, LabelClass, LabelSchema
+from limner.records import audit
+from limner.records import projects as project_rows
+from limner.records.database import Records
+from limner.records.rows import Project, Sample
+from limner.registry import Registry, merged_options
+from limner.settings import Limits, ProjectConfig, ProjectSettings
+from limner.stores.folder import FolderStore
+
+log = logging.getLogger(__name__)
+
+
+class Projects:
+    """Every project of the server. Safe to use from any thread."""
+
+    def __init__(
+        self,
+        records: Records,
+        registry: Registry,
+        events: Events,
+        clock: Callable[[], float],
+        limits: Limits,
+    ) -> None:
+        self._records = records
+        self._registry = registry
+        self._events = events
+        self._clock = clock
+        self._limits = limits
+        self._settings: dict[int, tuple[Mapping[str, Any], ProjectSettings]] = {}
+        self._stores: dict[tuple[str, str | None], FolderStore] = {}
+
+    @property
+    def limits(self) -> Limits:
+        """What a file may ask of the server."""
+        return self._limits
+
+    def open_all(self, configs: Sequence[ProjectConfig]) -> None:
+        """Make the projects of the settings, or bring those there are up to date with them.
+
+        Raises:
+            SettingsError: A project cannot be made so, or changed so without losing labels.
+        """
+        for config in configs:
+            try:
+                with self._records.read() as tx:
+                    known = project_rows.by_name(tx, config.name)
+                if known is None:
+                    self.create(config)
+                else:
+                    self._bring_up_to_date(config)
+            except (InvalidRequest, Conflict) as error:
+                raise SettingsError(f"Project {config.name!r}: {error}") from error
+
+    def create(self, config: ProjectConfig, actor: str = audit.SERVER) -> Project:
+        """Make a project.
+
+        Raises:
+            InvalidRequest: Something it names is not there or does not fit; `problems` lists all.
+            Conflict: There is a project of that name.
+        """
+        problems = config_problems(config, self._registry)
+        if not config.images.is_dir():
+            problems.append(f"images {str(config.images)!r} is not a folder")
+        if problems:
+            raise InvalidRequest(
+                f"Project {config.name!r} cannot be made: " + "; ".join(problems) + ".",
+                problems=problems,
+            )
+        now = self._clock()
+        with self._records.write() as tx:
+            if project_rows.by_name(tx, config.name) is not None:
+                raise Conflict(f"There is a project {config.name!r} already; take another name.")
+            project = project_rows.add(
+                tx, **_columns(config), name=config.name, round=0, created_at=now
+            )
+            self._audit(tx, project, actor, "project.created", {"app": config.app})
+        self._events.publish("project", project.name, {"change": "created"})
+        return project
+
+    def get(self, name: str) -> Project:
+        """Return a project.
+
+        Raises:
+            NotFound: There is none of that name.
+        """
+        with self._records.read() as tx:
+            return self.named(tx, name)
+
+    def named(self, tx: Connection, name: str, *, to_change: bool = False) -> Project:
+        """Return a project, inside a transaction that goes on with it.
+
+        Raises:
+            NotFound: There is none of that name.
+        """
+        project = project_rows.by_name(tx, name, to_change=to_change)
+        if project is None:
+            raise NotFound(f"There is no project {name[:100]!r}.")
+        return project
+
+    def of_id(self, project_id: int) -> Project:
+        """Return a project by its id.
+
+        Raises:
+            NotFound: It was deleted, or never was.
+        """
+        with self._records.read() as tx:
+            return self.numbered(tx, project_id)
+
+    def numbered(self, tx: Connection, project_id: int, *, to_change: bool = False) -> Project:
+        """Return a project by its id, inside a transaction that goes on with it.
+
+        Raises:
+            NotFound: It was deleted, or never was.
+        """
+        project = project_rows.find(tx, project_id, to_change=to_change)
+        if project is None:
+            raise NotFound(f"There is no project with id {project_id}; it may have been deleted.")
+        return project
+
+    def list(self, cursor: str | None = None, limit: int = 100) -> Page[Project]:
+        """List projects, oldest first."""
+        after = number_cursor(cursor) or 0
+        with self._records.read() as tx:
+            rows = project_rows.page(tx, after=after, limit=checked_limit(limit) + 1)
+        return page_of(rows, limit, lambda project: project.id)
+
+    def change(
+        self,
+        name: str,
+        *,
+        title: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        actor: str,
+    ) -> Project:
+        """Change a project's title or some of its settings; what is not named stays.
+
+        Raises:
+            InvalidRequest: A setting is unknown or its value does not fit; `problems` lists all.
+            Conflict: How many readings a sample needs, once there are labels.
+        """
+        values: dict[str, Any] = {}
+        if title is not None:
+            values["title"] = checked_text("title", title, 200)
+        with self._records.write() as tx:
+            project = self.named(tx, name, to_change=True)
+            if settings:
+                changed = changed_settings(project, settings, self._registry)
+                self._check_readings(tx, project, changed)
+                values["settings"] = changed.model_dump(mode="json")
+            if not values:
+                return project
+            project = project_rows.change(tx, project.id, **values)
+            details = {"title": title, "settings": dict(settings or {})}
+            self._audit(tx, project, actor, "project.changed", details)
+        self._events.publish("project", project.name, {"change": "changed"})
+        return project
+
+    def delete(self, name: str, actor: str) -> None:
+        """Delete a project: it is not shown any more, its name is free. Every file is kept."""
+        now = self._clock()
+        with self._records.write() as tx:
+            project = self.named(tx, name, to_change=True)
+            # No project can be named with a tilde, so the name is free for a new one.
+            freed = f"{project.name[:50]}~{project.id}"
+            self._audit(tx, project, actor, "project.deleted", {"name": project.name})
+            project_rows.change(tx, project.id, name=freed, deleted_at=now)
+        self._events.publish("project", name, {"change": "deleted"})
+
+    def settings(self, project: Project) -> ProjectSettings:
+        """Return a project's settings, parsed once for each change."""
+        cached = self._settings.get(project.id)
+        if cached is None or cached[0] != project.settings:
+            cached = (project.settings, ProjectSettings.model_validate(project.settings))
+            self._settings[project.id] = cached
+        return cached[1]
+
+    def schema(self, project: Project) -> LabelSchema:
+        """Return a project's classes."""
+        return LabelSchema(
+            classes=tuple(
+                LabelClass(name=each["name"], value=each["value"]) for each in project.schema
+            )
+        )
+
+    def store(self, project: Project) -> FolderStore:
+        """Return where a project's images lie."""
+        path, adopted = project.store["path"], project.store["labels"]
+        store = self._stores.get((path, adopted))
+        if store is None:
+            exclude = () if adopted is None else (Path(adopted),)
+            store = FolderStore(Path(path), exclude=exclude)
+            store = self._stores.setdefault((path, adopted), store)
+        return store
+
+    def source(self, project: Project, sample: Sample) -> ImageSource:
+        """Return where a sample's image lies, for whoever reads it."""
+        return self.store(project).source(
+            sample.files, self._limits, self.settings(project).modality, sample.name
+        )
+
+    def app_options(self, project: Project) -> dict[str, Json]:
+        """Return the app's options as the project sets them, defaults filled in.
+
+        Raises:
+            NotFound: The app is not there any more.
+            InvalidRequest: The app has other options by now.
+        """
+        manifest = self._registry.app(project.app)
+        return merged_options(manifest, self.settings(project).app_options)
+
+    def _bring_up_to_date(self, config: ProjectConfig) -> None:
+        try:
+            problems = config_problems(config, self._registry)
+        except LimnerError as error:
+            problems = [str(error)]
+        for problem in problems:
+            # The labels are there and may be added to; only what needs the plugin will fail.
+            log.warning("project %s: %s", config.name, problem)
+        with self._records.write() as tx:
+            known = self.named(tx, config.name, to_change=True)
+            columns = _columns(config)
+            if not config.title:
+                columns["title"] = known.title
+            changed = {key: new for key, new in columns.items() if getattr(known, key) != new}
+            if not changed:
+                return
+            self._check_kept(tx, known, config)
+            project = project_rows.change(tx, known.id, **changed)
+            details = {"changed": sorted(changed), "by": "settings"}
+            self._audit(tx, project, audit.SERVER, "project.changed", details)
+        self._events.publish("project", config.name, {"change": "changed"})
+
+    def _check_kept(self, tx: Connection, known: Project, config: ProjectConfig) -> None:
+        self._check_readings(tx, known, config.settings)
+        if not project_rows.has_labels(tx, known.id):
+            return
+        if known.app != config.app:
+            raise Conflict(
+                f"it has labels made for app {known.app!r}; app {config.app!r} needs a project of "
+                "its own."
+            )
+        if not keeps_classes(known.schema, schema_of(config)):
+            raise Conflict(
+                f"it has labels drawn with the classes {_shown(known.schema)}; the settings say "
+                f"{_shown([asdict(each) for each in schema_of(config).classes])}. Classes may be "
+                "added, but none dropped, renamed or given another value. Make a new project."
+            )
+
+    def _check_readings(self, tx: Connection, known: Project, new: ProjectSettings) -> None:
+        old = self.settings(known).readings
+        if old != new.readings and project_rows.has_labels(tx, known.id):
+            raise Conflict(
+                f"it asks for {old} readings of each sample and has labels; {new.readings} cannot "
+                "be asked for any more. Make a new project."
+            )
+
+    def _audit(
+        self, tx: Connection, project: Project, actor: str, action: str, details: Mapping[str, Any]
+    ) -> None:
+        audit.write(
+            tx,
+            at=self._clock(),
+            project_id=project.id,
+            actor=actor,
+            action=action,
+            subject=f"project:{project.id}",
+            details=details,
+        )
+
+
+def _columns(config: ProjectConfig) -> dict[str, Any]:
+    return {
+        "title": config.title,
+        "app": config.app,
+        "schema": [asdict(each) for each in schema_of(config).classes],
+        "store": {
+            "kind": "folder",
+            "path": str(config.images.absolute()),
+            "labels": None if config.adopt is None else str(config.adopt.absolute()),
+        },
+        "settings": config.settings.model_dump(mode="json"),
+    }
+
+
+def _shown(schema: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{each['name']} = {each['value']}" for each in schema)

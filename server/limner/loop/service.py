@@ -1,0 +1,107 @@
+"""The whole service, wired: what every dialect translates to."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from limner.engine import Engine
+from limner.loop.assign import Assignments
+from limner.loop.collect import Labels
+from limner.loop.events import Events
+from limner.loop.export import Exports
+from limner.loop.ingest import Ingest
+from limner.loop.jobs import Jobs
+from limner.loop.models import Models
+from limner.loop.predict import Predictions
+from limner.loop.prediction_files import PredictionFiles
+from limner.loop.progress import ProgressReports
+from limner.loop.projects import Projects
+from limner.loop.retrain import Retrain
+from limner.loop.samples import Samples
+from limner.loop.score import Score
+from limner.records.database import Records
+from limner.registry import Registry
+from limner.settings import Settings
+from limner.stores.blobs import Blobs
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+"""Seconds since 1970-01-01 UTC; tests give their own."""
+
+
+class Service:
+    """Owns the parts of the loop and their life; holds no rule of its own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        records: Records,
+        engine: Engine,
+        registry: Registry,
+        clock: Clock = time.time,
+    ) -> None:
+        """Wire the parts; nothing runs before `start`."""
+        home: Path = settings.home
+        self.settings = settings
+        self.records = records
+        self.engine = engine
+        self.registry = registry
+        self.events = Events()
+        blobs = Blobs(home / "blobs")
+        self.projects = Projects(records, registry, self.events, clock, settings.limits)
+        self.samples = Samples(records, self.projects, self.events, clock)
+        self.jobs = Jobs(records, self.events, clock)
+        self.models = Models(records, self.projects, blobs, self.jobs, engine, self.events, clock)
+        self.assignments = Assignments(records, self.projects, self.jobs, self.events, clock)
+        self.retrain = Retrain(
+            records,
+            self.projects,
+            self.models,
+            self.jobs,
+            engine,
+            blobs,
+            registry,
+            home / "work",
+            clock,
+        )
+        self.labels = Labels(
+            records, self.projects, blobs, self.retrain, self.events, clock, settings.limits
+        )
+        # Predictions are let go by the thousand, so labels and weights do not share their folder.
+        files = PredictionFiles(records, Blobs(home / "predictions"), clock)
+        self.predictions = Predictions(records, self.projects, self.models, engine, files)
+        self.score = Score(
+            records,
+            self.projects,
+            self.models,
+            self.jobs,
+            engine,
+            files,
+            registry,
+            self.events,
+            clock,
+        )
+        self.ingest = Ingest(records, self.projects, self.labels, self.jobs, self.events, clock)
+        self.progress = ProgressReports(records, self.projects, self.models, self.jobs)
+        self.exports = Exports(records, self.projects, blobs)
+
+    def start(self) -> None:
+        """Start workers, watched folders and the job runner; return at once."""
+        self.engine.start()
+        self.projects.open_all(self.settings.projects)
+        self.jobs.start({**self.retrain.handlers(), **self.score.handlers()})
+        self.ingest.start()
+        self.retrain.start()
+
+    def stop(self) -> None:
+        """End everything in the reverse order; running jobs go back to queued."""
+        self.ingest.stop()
+        self.retrain.stop()
+        self.jobs.stop()
+        self.engine.stop()
+        self.events.close()
+        self.records.close()

@@ -1,0 +1,134 @@
+"""One training by the engine, done once: a job that goes on finds what it has finished."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from limner.engine import CaseSource, Engine, ModelRef, TrainTask
+from limner.loop.models import model_key
+from limner.loop.plain import plain
+from limner.loop.training_plan import TrainingPlan
+from limner.plugin import Trained, Watch
+
+log = logging.getLogger(__name__)
+
+_FINISHED = "finished.json"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingWork:
+    """The folder of one job, and the engine that works in it."""
+
+    engine: Engine
+    plan: TrainingPlan
+    folder: Path
+    """`<home>/work/<project id>/<job id>`; kept while the job is not finished."""
+    parent: Path | None
+    """Weights to start from."""
+
+    def train(
+        self,
+        name: str,
+        train: Sequence[CaseSource],
+        validation: Sequence[CaseSource],
+        watch: Watch,
+        *,
+        effort: float,
+        seed: int,
+        from_parent: bool = True,
+    ) -> Trained:
+        """Train in a folder of this name, or return what a training there left before.
+
+        Raises:
+            Stopped: The watch said so; what was checkpointed stays.
+            EngineError: The training failed.
+        """
+        workspace = self.folder / name
+        workspace.mkdir(parents=True, exist_ok=True)
+        finished = workspace / _FINISHED
+        trained = _read(finished)
+        if trained is not None:
+            return trained
+        cache = self.folder.parent / "cache"
+        cache.mkdir(parents=True, exist_ok=True)
+        trained = self.engine.train(
+            TrainTask(
+                app=self.plan.project.app,
+                schema=self.plan.schema,
+                train=train,
+                validation=validation,
+                parent=self.parent if from_parent else None,
+                seed=seed,
+                workspace=workspace,
+                cache=cache,
+                effort=effort,
+                options=self.plan.options,
+            ),
+            watch,
+        )
+        _write(finished, trained)
+        return trained
+
+    def model(self, trained: Trained) -> ModelRef:
+        """Return trained weights as a worker needs them."""
+        return ModelRef(
+            app=self.plan.project.app,
+            key=model_key(
+                self.plan.project.app, str(trained.weights), self.plan.schema, self.plan.options
+            ),
+            weights=trained.weights,
+            schema=self.plan.schema,
+            options=self.plan.options,
+        )
+
+    def remove(self) -> None:
+        """Delete the folder: the job is finished."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def sweep(folder: Path, jobs: Sequence[int]) -> None:
+    """Delete the folders of trainings that are not among the unfinished jobs given."""
+    if not folder.is_dir():
+        return
+    for entry in folder.iterdir():
+        if entry.name.isdigit() and int(entry.name) not in jobs:
+            shutil.rmtree(entry, ignore_errors=True)
+            log.info("workspace of job %s removed", entry.name)
+
+
+def _write(path: Path, trained: Trained) -> None:
+    values = {**plain(asdict(trained)), "weights": str(trained.weights)}
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(values, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _read(path: Path) -> Trained | None:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    weights = Path(values["weights"])
+    if not weights.is_file():
+        return None
+    return Trained(
+        weights=weights,
+        plan=values["plan"],
+        metrics={
+            name: float("nan") if value is None else value
+            for name, value in values["metrics"].items()
+        },
+        seed=values["seed"],
+        steps=values["steps"],
+        libraries=values["libraries"],
+        notes=tuple(values["notes"]),
+    )

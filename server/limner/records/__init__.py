@@ -1,0 +1,1 @@
+"""What the server remembers: tables, migrations and queries. The only package that speaks SQL."""
