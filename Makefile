@@ -17,7 +17,7 @@ serve: install  ## Serve a folder: make serve IMAGES=folder LABELS=liver,tumour
 lint: install  ## Check style, types and import rules.
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
 docs: install  ## Build the documentation into site/; a warning is an error.
-	DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 test: lint docs  ## Check everything, as CI does.
 	$(BIN)/pytest $(ARGS)
 bench: install  ## Measure; ARGS=--quick for a short look.

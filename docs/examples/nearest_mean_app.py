@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from limner.plugin import (
     AppManifest,
@@ -46,20 +49,30 @@ class NearestMean:
 
     def train(self, request: TrainRequest, watch: Watch) -> Trained:
         """Average the normalised intensity of every class over all labels."""
+        if not request.train:
+            raise UnsuitableInput("There is no label to learn from; give at least one.")
+        checkpoint = request.workspace / "checkpoint.json"
+        # A run that was interrupted goes on where it was.
+        state = read_json(checkpoint) if checkpoint.exists() else {}
+        done = int(state.get("done", 0))
         size = len(request.schema.values)
-        sums, counts = np.zeros(size), np.zeros(size)
-        for step, case in enumerate(request.train):
+        sums = np.array(state.get("sums", [0.0] * size))
+        counts = np.array(state.get("counts", [0] * size))
+        for step, case in enumerate(request.train[done:], start=done + 1):
             if watch.should_stop():
-                raise Stopped("Training was stopped.")
-            grey, label = normalised(case.load_image()), mask_of(case).array
+                raise Stopped("The training was told to stop.")
+            image, label = read_case(case, request.schema)
+            grey = normalised(image)
             for index, value in enumerate(request.schema.values):
                 sums[index] += grey[label == value].sum()
                 counts[index] += (label == value).sum()
-            watch.progress(Progress(step=step + 1, total=len(request.train)))
+            state = {"done": step, "sums": sums.tolist(), "counts": counts.tolist()}
+            write_json(checkpoint, state)
+            watch.progress(Progress(step=step, total=len(request.train)))
         # A class that no label holds yet gets a mean that nothing is near to.
         means = np.where(counts > 0, sums / np.maximum(counts, 1), 1e6)
-        weights = request.workspace / "means.npy"
-        np.save(weights, means)
+        weights = request.workspace / "weights.json"
+        write_json(weights, {"means": means.tolist()})
         return Trained(
             weights=weights,
             plan={"normalisation": "z-score of each image"},
@@ -70,8 +83,14 @@ class NearestMean:
         )
 
     def load(self, request: LoadRequest) -> NearestMeanModel:
-        """Read the means back."""
-        return NearestMeanModel(read_means(request.weights, request.schema), request.schema)
+        """Read the means back, and check that they fit the schema."""
+        means = read_json(request.weights).get("means")
+        if not isinstance(means, list) or len(means) != len(request.schema.values):
+            raise UnsuitableInput(
+                f"{request.weights.name} does not hold a mean for each of the schema's classes "
+                f"{request.schema.names}; train a version for this schema."
+            )
+        return NearestMeanModel(np.array(means, dtype=np.float32), request.schema)
 
 
 class NearestMeanModel:
@@ -95,9 +114,11 @@ class NearestMeanModel:
         entropy = -(p * np.log(np.maximum(p, 1e-12))).sum(axis=0) / np.log(len(p))
         hardest = np.sort(entropy)[-max(1, entropy.size // 50) :].mean()
         return Described(
-            prediction=Prediction(answer=self.mask(image, maps)),
+            prediction=Prediction(
+                answer=self.mask(image, maps), probabilities=maps if request.probabilities else None
+            ),
             description=Description(
-                scores={"entropy": float(hardest)},
+                scores={"entropy": float(np.clip(hardest, 0, 1))},
                 class_scores=(p * entropy).mean(axis=1)[1:].astype(np.float32),
                 class_fractions=p.mean(axis=1).astype(np.float32),
             ),
@@ -108,13 +129,14 @@ class NearestMeanModel:
         dice = np.ones((len(cases), len(self.schema.classes)))
         for row, case in enumerate(cases):
             if watch.should_stop():
-                raise Stopped("Evaluation was stopped.")
-            image = case.load_image()
-            answer, label = self.mask(image, self.probabilities(image)).array, mask_of(case).array
+                raise Stopped("The evaluation was told to stop.")
+            image, label = read_case(case, self.schema)
+            answer = self.mask(image, self.probabilities(image)).array
             for column, each in enumerate(self.schema.classes):
                 found, true = answer == each.value, label == each.value
                 if found.any() or true.any():
                     dice[row, column] = 2 * (found & true).sum() / (found.sum() + true.sum())
+            watch.progress(Progress(step=row + 1, total=len(cases)))
         return Evaluation(
             measure="dice",
             case_scores={
@@ -142,29 +164,41 @@ class NearestMeanModel:
 
 
 def normalised(image: Image) -> FloatArray:
-    """Return the first channel with mean 0 and standard deviation 1."""
-    if image.array.size == 0:
-        raise UnsuitableInput(f"Image {image.name!r} has no voxels; give one that has.")
+    """Return the grey values with mean 0 and standard deviation 1."""
+    if image.channels != 1 or len(image.shape) not in (2, 3) or image.array.size == 0:
+        raise UnsuitableInput(
+            f"Image {image.name!r} has {image.channels} channels and shape {image.shape}; this app "
+            "takes one channel and 2 or 3 axes that are not empty."
+        )
     grey = image.array[0].astype(np.float32)
     return np.asarray((grey - grey.mean()) / (grey.std() + 1e-6), dtype=np.float32)
 
 
-def mask_of(case: Case) -> Mask:
-    """Read a case's label."""
-    label = case.load_label()
-    if not isinstance(label, Mask):
-        raise UnsuitableInput(f"The label of {case.id!r} is no mask; this app learns from masks.")
-    return label
-
-
-def read_means(path: Path, schema: LabelSchema) -> FloatArray:
-    """Read a weights file and check that it fits the schema."""
-    try:
-        means = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UnsuitableInput(f"{path.name} is no weights file of this app: {error}") from error
-    if means.shape != (len(schema.values),):
+def read_case(case: Case, schema: LabelSchema) -> tuple[Image, npt.NDArray[Any]]:
+    """Read a case's image and mask, and refuse by name one that cannot be learnt from."""
+    image, label = case.load_image(), case.load_label()
+    if not isinstance(label, Mask) or label.array.shape != image.shape:
+        raise UnsuitableInput(f"The label of case {case.id} is no mask of shape {image.shape}.")
+    if not np.isin(label.array, schema.values).all():
         raise UnsuitableInput(
-            f"These weights know {len(means) - 1} classes, the schema has {len(schema.classes)}."
+            f"The label of case {case.id} holds values other than {schema.values}."
         )
-    return np.asarray(means, dtype=np.float32)
+    if image.channels != 1:
+        raise UnsuitableInput(f"The image of case {case.id} has {image.channels} channels, not 1.")
+    return image, label.array
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; nothing in such a file can run code."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnsuitableInput(f"{path.name} is no file of this app: {error}") from error
+    return values if isinstance(values, dict) else {}
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write under another name first, so that a crash leaves no half file."""
+    half = path.with_suffix(".half")
+    half.write_text(json.dumps(values), encoding="utf-8")
+    half.replace(path)
