@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$")]
-"""A project's name as it stands in URLs: lower-case letters, digits, inner dashes and underscores."""
+"""A project's name in URLs: lower-case letters, digits, inner dashes and underscores."""
 
 
 class _Settings(BaseModel):

@@ -59,6 +59,7 @@ class Ingest:
         self._looking = threading.Lock()
         # Names of projects to look at: with the changed paths, or None for everything.
         self._pending: dict[str, set[str] | None] = {}
+        self._looked_at: set[str] = set()
         self._changed = threading.Condition()
         self._is_stopping = False
         self._watchers: dict[str, tuple[FolderStore, Watcher]] = {}
@@ -87,6 +88,18 @@ class Ingest:
         self._threads = []
         for name in list(self._watchers):
             self._unwatch(name)
+
+    def wait_until_looked(self, names: Iterable[str], timeout_s: float) -> bool:
+        """Wait until the stores of these projects have been looked at once, as a whole.
+
+        Returns:
+            Whether they all have; a large store takes longer than anybody wants to wait.
+        """
+        wanted = set(names)
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: wanted <= self._looked_at or self._is_stopping, timeout_s
+            )
 
     def sync(self, project: str) -> SyncReport:
         """Look at a whole store now: take in what is new, changed, back or gone; adopt labels.
@@ -250,6 +263,8 @@ class Ingest:
         self._expect(name, None)
 
     def _unwatch(self, name: str) -> None:
+        with self._changed:
+            self._looked_at.discard(name)
         watched = self._watchers.pop(name, None)
         if watched is not None:
             watched[1].stop()
@@ -280,6 +295,10 @@ class Ingest:
                 self._expect(name, paths)
                 with self._changed:
                     self._changed.wait_for(lambda: self._is_stopping, RETRY_S)
+            else:
+                with self._changed:
+                    self._looked_at.add(name)
+                    self._changed.notify_all()
 
     def _follow_projects(self) -> None:
         """Watch every store, also of projects that are made or changed while the server runs."""

@@ -90,7 +90,7 @@ def why_nothing(tx: Connection, project: Project, annotator: str) -> str:
     """Say why there is nothing for an annotator, in words that are shown to them."""
     left = counts.ready(project)
     if project.samples == 0:
-        return "There are no samples yet: the store holds no image."
+        return "There are no samples yet: the store holds no image, or is still being looked at."
     if left == 0:
         aside = [
             f"{number} {what}"

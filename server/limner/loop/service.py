@@ -29,6 +29,8 @@ from limner.stores.blobs import Blobs
 
 log = logging.getLogger(__name__)
 
+FIRST_LOOK_S = 1.0
+
 Clock = Callable[[], float]
 """Seconds since 1970-01-01 UTC; tests give their own."""
 
@@ -90,12 +92,17 @@ class Service:
         self.exports = Exports(records, self.projects, blobs)
 
     def start(self) -> None:
-        """Start workers, watched folders and the job runner; return at once."""
+        """Start workers, watched folders and the job runner.
+
+        Returns once small stores have been looked at, so that the first request finds samples, and
+        after a second at the latest.
+        """
         self.engine.start()
         self.projects.open_all(self.settings.projects)
         self.jobs.start({**self.retrain.handlers(), **self.score.handlers()})
         self.ingest.start()
         self.retrain.start()
+        self.ingest.wait_until_looked((each.name for each in self.settings.projects), FIRST_LOOK_S)
 
     def stop(self) -> None:
         """End everything in the reverse order; running jobs go back to queued."""

@@ -19,6 +19,7 @@ from limner.http.routes import Routes
 from limner.http.sse import Event, Feed, stream
 from limner.http.urls import project_url
 from limner.loop.page import number_cursor, page_of
+from limner.loop.service import FIRST_LOOK_S
 from limner.records import counts, rows, store_problems
 
 routes = Routes("Projects", "Labelling tasks: an app, a folder of images, classes and settings.")
@@ -37,6 +38,8 @@ def list_projects(query: PageQuery) -> Response:
 def create_project(body: shapes.NewProject) -> Response:
     """Create a project on a folder that the server can read; its images are taken in at once."""
     project = service().projects.create(body, actor())
+    service().ingest.wait_until_looked([project.name], FIRST_LOOK_S)
+    project = service().projects.get(project.name)
     return answer(project_shape(project), 201, {"Location": project_url(project.name)})
 
 
