@@ -1,0 +1,27 @@
+"""The command line: `limner serve`, `demo`, `status`, `export`, `plugins`, `openapi`, `version`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is said in words, and the exit code says what kind."""
+    from limner.cli.app import app
+    from limner.cli.exits import Exit, code_for
+    from limner.cli.terminal import complain
+    from limner.plugin.errors import LimnerError
+
+    try:
+        app(prog_name="limner")
+    except LimnerError as error:
+        if os.environ.get("LIMNER_TRACEBACK") == "1":
+            raise
+        complain(str(error))
+        sys.exit(code_for(error))
+    except OSError as error:
+        complain(f"{error.strerror or error}: {error.filename or 'the system refused it'}")
+        sys.exit(Exit.FAILED)

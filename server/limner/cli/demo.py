@@ -1,0 +1,50 @@
+"""`limner demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from limner.cli.terminal import out
+
+App = Annotated[str, typer.Option(help="App that draws and learns.")]
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", help="File or folder of a plugin; may be given several times."),
+]
+
+
+def demo(
+    rounds: Annotated[int, typer.Option(min=1, help="How many rounds.")] = 5,
+    labels: Annotated[int, typer.Option(min=1, help="Labels a round.")] = 5,
+    pool: Annotated[int, typer.Option(min=2, help="Volumes to label from.")] = 60,
+    unseen: Annotated[int, typer.Option(min=1, help="Volumes that are only predicted.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the volumes and the picks.")] = 1,
+    app: App = "segmentation",
+    strategy: Annotated[str, typer.Option(help="What chooses the next samples.")] = "entropy",
+    plugin: Plugins = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = 0,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder to keep everything in (a temporary one).")
+    ] = None,
+    exit: Annotated[bool, typer.Option("--exit", help="End instead of staying up.")] = False,
+) -> None:
+    """Show the main job on drawn data: label, train, promote, better masks; then stay up."""
+    from limner.demo.run import Demo, run_demo
+
+    chosen = Demo(
+        rounds=rounds,
+        labels=labels,
+        pool=pool,
+        unseen=unseen,
+        seed=seed,
+        app=app,
+        strategy=strategy,
+        plugins=tuple(each.expanduser().resolve() for each in plugin or ()),
+        port=port,
+        home=home,
+        stay=not exit,
+    )
+    run_demo(chosen, out)

@@ -1,0 +1,238 @@
+"""What the server answers, as frozen classes.
+
+Times are ISO 8601 texts or seconds since 1970-01-01 UTC, as the server sends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Time = float | str | None
+
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+"""States in which a job stays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """A process of the server that does heavy work."""
+
+    name: str
+    state: str
+    device: str = ""
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """What a server says of itself."""
+
+    name: str = "limner"
+    version: str
+    api: str = ""
+    contract: str = ""
+    token_required: bool = False
+    export_formats: tuple[str, ...] = ()
+    workers: tuple[Worker, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """An app or a strategy that the server found, with all its problems."""
+
+    name: str
+    kind: str = ""
+    """`app` or `strategy`."""
+    location: str = ""
+    version: str | None = None
+    title: str | None = None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A labelling task."""
+
+    name: str
+    title: str = ""
+    app: str = ""
+    labels: tuple[Mapping[str, Any], ...] = ()
+    """Classes with `name` and `value`."""
+    images: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    round: int = 0
+    """How many model versions were promoted."""
+    model_version: int | None = None
+    """Number of the version that serves."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """How many samples are in which state, and how many are queued."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One image to label."""
+
+    id: int
+    name: str
+    state: str = ""
+    reason: str = ""
+    shape: tuple[int, ...] | None = None
+    spacing_mm: tuple[float, ...] | None = None
+    is_validation: bool = False
+    files: tuple[str, ...] = ()
+    label_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """Where the prediction that goes with an assignment is."""
+
+    model_version: int | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """A sample lent to an annotator until a time."""
+
+    id: int
+    sample: Sample
+    expires_at: Time = None
+    annotator: str = ""
+    strategy: str = ""
+    purpose: str = "training"
+    score: float | None = None
+    reason: str = ""
+    state: str = "held"
+    prediction: Offered | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """The answer to asking for the next sample."""
+
+    assignment: Assignment | None = None
+    reason: str | None = None
+    """Why there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """One answer of an annotator for one sample."""
+
+    id: int
+    version: int
+    sha256: str
+    state: str
+    author: str = ""
+    seconds: float | None = None
+    created_at: Time = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelAnswer:
+    """A label that was handed in or reviewed."""
+
+    label: Label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a job is."""
+
+    step: int = 0
+    total: int = 0
+    message: str = ""
+    losses: Mapping[str, float] = field(default_factory=dict)
+    eta_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Heavy work that outlives a request."""
+
+    id: int
+    kind: str
+    state: str
+    progress: Progress = field(default_factory=Progress)
+    error: Mapping[str, Any] | None = None
+    result: Mapping[str, Any] | None = None
+    created_at: Time = None
+    started_at: Time = None
+    finished_at: Time = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it succeeded, failed or was cancelled."""
+        return self.state in ENDED
+
+    @property
+    def failure(self) -> str:
+        """What went wrong, in words; empty where nothing did."""
+        if not self.error:
+            return ""
+        return str(self.error.get("detail") or self.error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """A trained model and where it comes from."""
+
+    number: int
+    state: str = ""
+    """`candidate`, `serving`, `retired` or `refused`."""
+    parent: int | None = None
+    label_count: int = 0
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    decision: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    pinned: bool = False
+    has_weights: bool = True
+    created_at: Time = None
+    promoted_at: Time = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicted:
+    """A mask that a model version drew."""
+
+    data: bytes
+    media_type: str
+    model_version: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreProblem:
+    """Something in a project's folder that is no usable sample."""
+
+    path: str
+    problem: str
+    seen_at: Time = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """Who did what and when."""
+
+    id: int
+    at: Time
+    actor: str
+    action: str
+    subject: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One server-sent event."""
+
+    kind: str
+    data: Any
+    id: str = ""

@@ -1,0 +1,1 @@
+"""The main job on drawn data, for everybody to see: `limner demo`."""

@@ -1,0 +1,179 @@
+"""What a person sees of the demo: a growing table and bars in a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from limner.client import Job
+from limner.simulate import Round
+
+COLUMNS = (
+    ("Round", 5),
+    ("Labels", 6),
+    ("Version", 7),
+    ("Decision", 8),
+    ("Validation Dice", 15),
+    ("Unseen Dice", 11),
+    ("Training s", 10),
+    ("Seconds", 7),
+)
+"""Headings and widths."""
+
+JOBS = {
+    "train": "Training, and testing whether to promote",
+    "score": "Scanning the pool for what to label next",
+    "predict": "Predicting ahead",
+}
+
+
+class Display(Protocol):
+    """Told of everything as it happens."""
+
+    def say(self, text: str) -> None:
+        """Show a line for good."""
+        ...
+
+    def step(self, what: str, done: int, total: int) -> None:
+        """Show how far something is."""
+        ...
+
+    def job(self, job: Job) -> None:
+        """Show how far a job of the server is."""
+        ...
+
+    def row(self, found: Round) -> None:
+        """Add a round to the table."""
+        ...
+
+
+@contextmanager
+def display_on(console: Console) -> Iterator[Display]:
+    """Choose what suits the output, and clear the bars away at the end of the block."""
+    if not console.is_terminal:
+        yield PlainDisplay(console)
+        return
+    shown = LiveDisplay(console)
+    with shown.live:
+        yield shown
+
+
+def cells(found: Round) -> tuple[str, ...]:
+    """One round as texts, in the order of `COLUMNS`."""
+    return (
+        str(found.number),
+        str(found.labels),
+        "-" if found.serving is None else str(found.serving),
+        {"promote": "promoted", "refuse": "refused"}.get(found.outcome, found.outcome or "-"),
+        _score(found.validation_dice),
+        _score(found.unseen_dice),
+        f"{found.training_s:.0f}",
+        f"{found.seconds:.0f}",
+    )
+
+
+class LiveDisplay:
+    """A table that grows, with a bar under it for what goes on."""
+
+    def __init__(self, console: Console) -> None:
+        """Draw the empty table; `live` shows it."""
+        self._table = Table(title="The loop", title_justify="left")
+        for heading, _ in COLUMNS:
+            self._table.add_column(heading, justify="right")
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[words]}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._what = ""
+        self._task: TaskID | None = None
+        self._console = console
+        self.live = Live(Group(self._table, self._bars), console=console, refresh_per_second=8)
+
+    def say(self, text: str) -> None:
+        """Show a line above the table."""
+        self._console.print(text, markup=False)
+
+    def step(self, what: str, done: int, total: int) -> None:
+        """Show a bar for it."""
+        self._bar(what, done, total, f"{done} of {total}")
+
+    def job(self, job: Job) -> None:
+        """Show a bar for it, with the loss and the time left where they are known."""
+        self._bar(
+            JOBS.get(job.kind, job.kind), job.progress.step, job.progress.total or None, _words(job)
+        )
+
+    def row(self, found: Round) -> None:
+        """Add a row, and take the bar away until something else goes on."""
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task, self._what = None, ""
+        self._table.add_row(*cells(found))
+
+    def _bar(self, what: str, done: int, total: int | None, words: str) -> None:
+        if self._task is None or what != self._what:
+            if self._task is not None:
+                self._bars.remove_task(self._task)
+            self._task, self._what = self._bars.add_task(what, total=total, words=words), what
+        self._bars.update(self._task, completed=done, total=total, words=words)
+
+
+class PlainDisplay:
+    """A line for every round and for everything that begins; no control characters."""
+
+    def __init__(self, console: Console) -> None:
+        """Take where to print."""
+        self._console = console
+        self._what = ""
+        self._headed = False
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(text, markup=False)
+
+    def step(self, what: str, done: int, total: int) -> None:
+        """Print what begins."""
+        self._begin(what)
+
+    def job(self, job: Job) -> None:
+        """Print that a job runs."""
+        if job.state == "running":
+            self._begin(JOBS.get(job.kind, job.kind))
+
+    def row(self, found: Round) -> None:
+        """Print the round under the headings."""
+        if not self._headed:
+            self._line(tuple(heading for heading, _ in COLUMNS))
+            self._headed = True
+        self._line(cells(found))
+        self._what = ""
+
+    def _line(self, texts: tuple[str, ...]) -> None:
+        padded = (text.rjust(width) for text, (_, width) in zip(texts, COLUMNS, strict=True))
+        self.say("  ".join(padded))
+
+    def _begin(self, what: str) -> None:
+        if what != self._what:
+            self._what = what
+            self.say(f"{what} …")
+
+
+def _words(job: Job) -> str:
+    parts = [f"{job.progress.step} of {job.progress.total}"] if job.progress.total else [job.state]
+    parts += [f"{name} {value:.3f}" for name, value in list(job.progress.losses.items())[:1]]
+    if job.progress.eta_s is not None:
+        parts.append(f"{job.progress.eta_s:.0f} s left")
+    return ", ".join(parts)
+
+
+def _score(score: float | None) -> str:
+    return "-" if score is None else f"{score:.3f}"

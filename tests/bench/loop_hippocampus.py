@@ -1,0 +1,136 @@
+"""The loop over HTTP on real volumes: how good what serves is after every few labels.
+
+Starts a real server on 160 volumes, lets a simulated annotator label what it asks for, and scores
+what it serves on 40 volumes that nobody labels. Run as `python tests/bench/loop_hippocampus.py`;
+prints a table and writes JSON into `bench-results/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from limner.client import Limner, ModelVersion
+from limner.demo.display import display_on
+from limner.simulate import LoopRun, Round, ServerProcess, SimulatedAnnotator
+
+DATA = Path(os.environ.get("LIMNER_DATA", "../shared/data")) / "hippocampus"
+PROJECT = "hippocampus"
+BOUND_LABELS, BOUND_DICE = 20, 0.83
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--labels", type=int, default=5, help="a round")
+    parser.add_argument("--pool", type=int, default=160)
+    parser.add_argument("--unseen", type=int, default=40)
+    parser.add_argument("--strategy", default="entropy")
+    parser.add_argument("--split", type=int, default=0, help="seed of the split")
+    parser.add_argument("--home", type=Path, help="keep everything here")
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--out", type=Path, default=Path("bench-results/loop_hippocampus.json"))
+    return parser.parse_args()
+
+
+def names_of(folder: Path, split: int) -> list[str]:
+    """Names of the volumes with an image and a label, in a random order."""
+    images = {path.name for path in (folder / "images").glob("*.nii.gz")}
+    names = sorted(images & {path.name for path in (folder / "labels").glob("*.nii.gz")})
+    random.Random(split).shuffle(names)
+    return names
+
+
+def measure(options: argparse.Namespace, console: Console, folder: Path) -> dict[str, Any]:
+    """Run the loop once; return everything measured."""
+    names = names_of(options.data, options.split)
+    if len(names) < options.pool + options.unseen:
+        raise SystemExit(f"{options.data} has {len(names)} pairs; ask for fewer.")
+    # The unseen volumes are the last ones, so they are the same whatever the size of the pool.
+    pool, unseen = names[: options.pool], names[-options.unseen :]
+    images = folder / "images"
+    images.mkdir(parents=True)
+    for name in (*pool, *unseen):
+        shutil.copyfile(options.data / "images" / name, images / name)
+    labels = {
+        name.removesuffix(".nii.gz"): options.data / "labels" / name for name in (*pool, *unseen)
+    }
+    known = {key: labels[key] for key in (name.removesuffix(".nii.gz") for name in pool)}
+    hidden = {key: labels[key] for key in (name.removesuffix(".nii.gz") for name in unseen)}
+    served = [str(images), "--name", PROJECT, "--labels", "anterior,posterior", "--modality", "MR"]
+    served += ["--strategy", options.strategy, "--retrain-every", str(options.labels)]
+    started = time.monotonic()
+    with (
+        ServerProcess(served, home=folder / "home") as server,
+        Limner(server.url, actor="bench") as limner,
+        display_on(console) as display,
+    ):
+        project = limner.project(PROJECT)
+        annotator = SimulatedAnnotator(limner, project, known)
+        loop = LoopRun(limner, project, annotator, hidden, on_job=display.job, on_step=display.step)
+        loop.prepare(len(labels))
+        rounds = []
+        for _ in range(options.rounds):
+            rounds.append(loop.round(options.labels))
+            display.row(rounds[-1])
+        versions = list(project.models())
+    return {
+        "rounds": [dataclasses.asdict(each) for each in rounds],
+        "versions": [dataclasses.asdict(each) for each in versions],
+        "strategy": options.strategy,
+        "split": options.split,
+        "total_wall_s": round(time.monotonic() - started, 1),
+        "problems": problems(rounds, versions),
+    }
+
+
+def problems(rounds: Sequence[Round], versions: Sequence[ModelVersion]) -> list[str]:
+    """What the bounds are missed by; empty when all hold."""
+    found = [
+        f"version {each.number} served although the gate refused it: {each.decision['reason']}"
+        for each in versions
+        if each.promoted_at is not None and each.decision.get("outcome") != "promote"
+    ]
+    found += [
+        f"version {each.number} served although it measured {-difference:.4f} worse"
+        for each in versions
+        if each.promoted_at is not None
+        and (difference := each.decision.get("mean_difference")) is not None
+        and difference < 0
+    ]
+    at_bound = next((each for each in rounds if each.labels >= BOUND_LABELS), None)
+    if at_bound is not None and (at_bound.unseen_dice or 0) < BOUND_DICE:
+        found.append(
+            f"after {at_bound.labels} labels the served model has {at_bound.unseen_dice or 0:.3f} "
+            f"on unseen volumes; {BOUND_DICE} is the bound"
+        )
+    return found
+
+
+def main() -> None:
+    options = arguments()
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="limner-bench-", ignore_cleanup_errors=True) as folder:
+        result = measure(options, console, options.home or Path(folder))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
+    for each in result["problems"]:
+        console.print(f"missed: {each}", markup=False)
+    console.print(f"{result['total_wall_s']} s in all; written to {options.out}")
+    sys.exit(1 if result["problems"] else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Runs every benchmark in turn, each in a process of its own; fails when one misses its bound.
+
+`python tests/bench/run.py` measures what is promised; `--quick` only shows that it can be measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+QUICK = {
+    "web": ("--starts", "1"),
+    "records": ("--quick",),
+    "segmentation": ("--train", "20", "--test", "8", "--effort", "0.1"),
+    "loop_hippocampus": ("--rounds", "1", "--pool", "20", "--unseen", "4"),
+}
+"""Every benchmark in the order of running, with its arguments for a short look."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a short look instead")
+    parser.add_argument("names", nargs="*", help=f"some of {', '.join(QUICK)}; all by default")
+    options = parser.parse_args()
+    unknown = sorted(set(options.names) - set(QUICK))
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]}; there are {', '.join(QUICK)}")
+    console = Console()
+    failed = []
+    for name in options.names or QUICK:
+        script = Path(__file__).with_name(f"{name}.py")
+        console.rule(name)
+        started = time.monotonic()
+        arguments = QUICK[name] if options.quick else ()
+        ended = subprocess.run([sys.executable, str(script), *arguments], check=False)
+        console.print(f"{name}: {time.monotonic() - started:.0f} s, exit code {ended.returncode}")
+        if ended.returncode:
+            failed.append(name)
+    if failed:
+        console.print(f"failed or missed a bound: {', '.join(failed)}")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
