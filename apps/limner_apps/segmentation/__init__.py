@@ -1,0 +1,59 @@
+"""Segmentation with a U-Net that plans itself from the data: the manifest, and nothing heavy."""
+
+from limner.plugin import Ability, AppManifest, Option, Task
+
+manifest = AppManifest(
+    name="segmentation",
+    version="0.1.0",
+    factory="limner_apps.segmentation.app:SegmentationApp",
+    task=Task.SEGMENTATION,
+    dimensions=frozenset({2, 3}),
+    abilities=frozenset({Ability.DESCRIBE, Ability.TRAIN, Ability.EVALUATE}),
+    title="Segmentation (U-Net)",
+    licence="Apache-2.0",
+    options={
+        "dimension": Option(
+            default="auto",
+            choices=("auto", "2d", "2.5d", "3d"),
+            help="What the network sees at once: a slice, a slice with its neighbours, or a "
+            "volume; auto decides by the images and the device.",
+        ),
+        "steps": Option(
+            default=0,
+            minimum=0,
+            maximum=1_000_000,
+            help="Optimiser steps of a training; 0 decides by the number and size of the labels.",
+        ),
+        "width": Option(
+            default=0,
+            minimum=0,
+            maximum=256,
+            help="Channels of the network's first level; 0 plans them.",
+        ),
+        "batch": Option(
+            default=0,
+            minimum=0,
+            maximum=1024,
+            help="Slices or patches in a step; 0 plans them.",
+        ),
+        "mirror": Option(
+            default="auto",
+            choices=("auto", "none", "all"),
+            help="Whether training mirrors images; auto mirrors pictures only, because organs "
+            "have sides.",
+        ),
+        "dropout": Option(
+            default=0.1,
+            minimum=0.0,
+            maximum=0.9,
+            help="Share of deep features dropped in training and in sampled predictions.",
+        ),
+        "samples": Option(
+            default=0,
+            minimum=0,
+            maximum=32,
+            help="Sampled predictions per description, for the score dice_disagreement; 0 for "
+            "none.",
+        ),
+    },
+)

@@ -1,0 +1,96 @@
+"""Collecting the maps that a description is made of, slab by slab, in bounded memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from limner.plugin import Description, FloatArray
+from limner_apps.segmentation.uncertainty import (
+    SCORES,
+    aggregate,
+    class_scores,
+    voxel_maps,
+)
+
+_CELLS = 1_000_000
+"""Cells that the maps may have; larger images are averaged over blocks of voxels."""
+
+
+class DescriptionMaps:
+    """Uncertainty and probabilities of an image, averaged over blocks of voxels.
+
+    Args:
+        shape: The image's spatial shape.
+        classes: Classes, background left out.
+    """
+
+    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+        self._shape = shape
+        self.block = max(1, math.ceil((math.prod(shape) / _CELLS) ** (1 / len(shape))))
+        """Voxels along each axis that make a cell."""
+        cells = [-(-size // self.block) for size in shape]
+        # Three scores, the foreground, K probabilities and K - 1 class uncertainties.
+        self._maps = np.zeros((4 + 2 * classes + 1, *cells), dtype=np.float32)
+        self._classes = classes
+        self._sums = np.zeros(1 + classes, dtype=np.float64)
+
+    def add(self, axis: int, first: int, last: int, probabilities: FloatArray) -> None:
+        """Take in the rows from `first` to `last` along `axis`.
+
+        Args:
+            axis: The spatial axis of the rows.
+            first: A multiple of `block`.
+            last: One past the last row.
+            probabilities: (K, *slab).
+        """
+        maps = voxel_maps(probabilities)
+        foreground = (probabilities.argmax(axis=0) > 0).astype(np.float32)
+        uncertain = probabilities[1:] * maps[0]
+        stack = np.concatenate([maps, foreground[None], probabilities, uncertain])
+        rows = slice(first // self.block, -(-last // self.block))
+        self._maps[(slice(None),) * (1 + axis) + (rows,)] = _block_means(stack, self.block)
+        self._sums += probabilities.reshape(len(probabilities), -1).sum(axis=1, dtype=np.float64)
+
+    def describe(
+        self, patch: Sequence[int], embedding: FloatArray, extra: dict[str, float]
+    ) -> Description:
+        """Aggregate what was collected.
+
+        Args:
+            patch: The box of the patch maximum, in voxels.
+            embedding: (d,).
+            extra: Further scores.
+        """
+        box = [max(1, round(size / self.block)) for size in patch]
+        foreground = self._maps[3] > 0
+        scores = {
+            name: aggregate(self._maps[index], foreground, box) for index, name in enumerate(SCORES)
+        }
+        first = 4 + 1 + self._classes
+        # The class maps are p_c · H already, so the entropy to multiply by is one.
+        products = self._maps[first - 1 :]
+        fractions = self._sums / self._sums.sum()
+        return Description(
+            scores=scores | extra,
+            class_scores=class_scores(products, np.ones((), dtype=np.float32), box),
+            class_fractions=fractions.astype(np.float32),
+            embedding=embedding,
+        )
+
+
+def _block_means(values: npt.NDArray[Any], block: int) -> npt.NDArray[Any]:
+    """Average over blocks along every axis but the first; the last block may be smaller."""
+    if block == 1:
+        return values
+    for axis in range(1, values.ndim):
+        size = values.shape[axis]
+        starts = np.arange(0, size, block)
+        counts = np.diff(np.append(starts, size)).astype(np.float32)
+        sums = np.add.reduceat(values, starts, axis=axis)
+        values = sums / counts.reshape(-1, *(1,) * (values.ndim - axis - 1))
+    return values

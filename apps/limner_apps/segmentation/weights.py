@@ -1,0 +1,130 @@
+"""A model version as one file: tensors and JSON, no code."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from limner.plugin import LabelSchema, UnsuitableInput
+from limner_apps.segmentation.network import UNet
+from limner_apps.segmentation.plan import Plan
+
+_APP = "limner.segmentation"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Weights:
+    """All that a model needs beside the schema."""
+
+    plan: Plan
+    classes: tuple[str, ...]
+    """Names, background left out."""
+    state: dict[str, Tensor]
+    """The network's parameters and running statistics."""
+    temperature: float
+    """What logits are divided by."""
+    labels: int
+    """How many labels it was trained on."""
+
+
+def build_network(plan: Plan, classes: int) -> UNet:
+    """Make the plan's network, freshly drawn from torch's seed.
+
+    Args:
+        plan: The plan.
+        classes: Classes, background left out.
+    """
+    return UNet(
+        axes=plan.network_axes,
+        inputs=plan.network_channels,
+        classes=1 + classes,
+        widths=plan.widths,
+        strides=plan.strides,
+        norm=plan.norm,
+        dropout=plan.dropout,
+    )
+
+
+def write_weights(path: Path, weights: Weights) -> None:
+    """Write by rename; the same weights give the same bytes."""
+    header = {
+        "plan": weights.plan.as_json(),
+        "classes": list(weights.classes),
+        "temperature": weights.temperature,
+        "labels": weights.labels,
+    }
+    content = {
+        "app": _APP,
+        "format": _FORMAT,
+        "header": json.dumps(header, sort_keys=True),
+        "state": {name: tensor.cpu().contiguous() for name, tensor in weights.state.items()},
+    }
+    save_tensors(path, content)
+
+
+def save_tensors(path: Path, content: dict[str, Any]) -> None:
+    """Write a dictionary of tensors and plain values, complete or not at all."""
+    # In memory first: torch writes the file's own name into a file.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def load_tensors(path: Path) -> dict[str, Any] | None:
+    """Read what `save_tensors` wrote; None when the file is none or is damaged."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, KeyError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def read_weights(path: Path, schema: LabelSchema) -> Weights:
+    """Read a model version.
+
+    Raises:
+        UnsuitableInput: The file is not this app's, or was made for other classes.
+    """
+    content = load_tensors(path)
+    if content is None or content.get("app") != _APP:
+        raise UnsuitableInput(
+            f"{path.name} holds no weights of the segmentation app; give a file that it trained."
+        )
+    if content.get("format") != _FORMAT:
+        raise UnsuitableInput(
+            f"{path.name} is of format {content.get('format')}, this version of the app reads "
+            f"{_FORMAT}; train again."
+        )
+    header = json.loads(content["header"])
+    classes = tuple(header["classes"])
+    if classes != schema.names:
+        raise UnsuitableInput(
+            f"{path.name} was trained for the classes {', '.join(classes)}, but the project has "
+            f"{', '.join(schema.names)}; train again or load it where its classes are."
+        )
+    return Weights(
+        plan=Plan.from_json(header["plan"]),
+        classes=classes,
+        state=content["state"],
+        temperature=float(header["temperature"]),
+        labels=int(header["labels"]),
+    )
