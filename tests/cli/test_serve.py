@@ -121,3 +121,23 @@ def test_a_server_ends_when_its_parent_does(images: Path, tmp_path: Path) -> Non
     with suppress(psutil.NoSuchProcess):
         psutil.Process(int(parent.stdout)).wait(15)
     assert not psutil.pid_exists(int(parent.stdout))
+
+
+def test_a_given_plugin_that_breaks_the_contract_is_listed_and_the_others_work(
+    images: Path, tmp_path: Path
+) -> None:
+    broken = PLUGIN.with_name("lacks_training.py")
+    more = ("--plugin", str(broken))
+    with (
+        ServerProcess(arguments(images, *more), home=tmp_path / "home") as server,
+        Limner(server.url) as limner,
+    ):
+        deadline = time.monotonic() + 60
+        problems: tuple[str, ...] = ()
+        while not problems:
+            assert time.monotonic() < deadline, "the check did not end"
+            (found,) = (each for each in limner.plugins() if each.name == "lacks-training")
+            problems = tuple(found.problems)
+        assert any("train" in each for each in problems)
+        assert not found.usable
+        assert limner.project("scans").next("ada").assignment is not None

@@ -30,8 +30,18 @@ def demo(
         Path | None, typer.Option(help="Folder to keep everything in (a temporary one).")
     ] = None,
     exit: Annotated[bool, typer.Option("--exit", help="End instead of staying up.")] = False,
+    data_only: Annotated[
+        Path | None,
+        typer.Option(help="Only draw the volumes and their labels, into this folder."),
+    ] = None,
 ) -> None:
     """Show the main job on drawn data: label, train, promote, better masks; then stay up."""
+    if data_only is not None:
+        from limner.demo.data_set import write_data_set
+
+        data = write_data_set(data_only, seed, pool=pool, unseen=0)
+        out.print(f"{pool} volumes in {data.images}, their labels in {data_only / 'labels'}")
+        return
     from limner.demo.run import Demo, run_demo
 
     chosen = Demo(

@@ -23,7 +23,6 @@ Check = Annotated[
         "--check", help="Also load each plugin, in a process of its own; may take a minute."
     ),
 ]
-TIMEOUT_S = 120.0
 
 
 def plugins(plugin: Paths = None, check: Check = False) -> None:
@@ -35,21 +34,17 @@ def plugins(plugin: Paths = None, check: Check = False) -> None:
 
     registry = Registry(tuple(each.expanduser().resolve() for each in plugin or ()))
     if check:
-        _inspect(registry)
+        _check(registry)
     _show(registry.found)
     if any(each.problems for each in registry.found):
         raise typer.Exit(Exit.FAILED)
 
 
-def _inspect(registry: Registry) -> None:
-    from limner.registry import inspect_plugins
+def _check(registry: Registry) -> None:
+    from limner.registry import check_plugins
 
     with out.status("Loading every plugin …"):
-        found = inspect_plugins(registry.found, TIMEOUT_S)
-    for each in registry.found:
-        problems = found.get((each.source.group, each.source.name))
-        if problems:
-            registry.add_problems(each.source.name, problems, group=each.source.group)
+        check_plugins(registry, registry.found)
 
 
 def _show(found: tuple[Found, ...]) -> None:

@@ -37,13 +37,13 @@ def write_data_set(
     """Draw a data set as gzipped NIfTI files; files that are there are drawn again.
 
     Args:
-        folder: Gets `images` and `hidden-labels`.
+        folder: Gets `images` and `labels`.
         seed: Decides every voxel.
         pool: How many volumes to label from.
         unseen: How many that nobody labels.
         on_step: Told how many of all volumes are done.
     """
-    images, labels = folder / "images", folder / "hidden-labels"
+    images, labels = folder / "images", folder / "labels"
     images.mkdir(parents=True, exist_ok=True)
     labels.mkdir(parents=True, exist_ok=True)
     written = {}

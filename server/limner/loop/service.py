@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,7 @@ from limner.loop.retrain import Retrain
 from limner.loop.samples import Samples
 from limner.loop.score import Score
 from limner.records.database import Records
-from limner.registry import Registry
+from limner.registry import Registry, check_given_plugins
 from limner.settings import Settings
 from limner.stores.blobs import Blobs
 
@@ -102,6 +103,9 @@ class Service:
         self.jobs.start({**self.retrain.handlers(), **self.score.handlers()})
         self.ingest.start()
         self.retrain.start()
+        threading.Thread(
+            target=check_given_plugins, args=(self.registry,), name="plugin-check", daemon=True
+        ).start()
         self.ingest.wait_until_looked((each.name for each in self.settings.projects), FIRST_LOOK_S)
 
     def stop(self) -> None:

@@ -4,6 +4,7 @@ Nothing in this package knows a plugin's name, and no broken plugin stops anothe
 """
 
 from limner.registry.catalogue import Registry
+from limner.registry.checking import check_given_plugins, check_plugins
 from limner.registry.discovery import discover
 from limner.registry.factories import make_app, make_strategy
 from limner.registry.inspection import inspect_plugins
@@ -17,6 +18,8 @@ __all__ = [
     "Group",
     "PluginSource",
     "Registry",
+    "check_given_plugins",
+    "check_plugins",
     "discover",
     "inspect_plugins",
     "make_app",
