@@ -9,7 +9,7 @@ from limner_apps.segmentation.plan import Plan
 
 _START = 225
 """Views of an image that any training needs, however few the labels."""
-_A_LABEL = 24
+_A_LABEL = 15
 """Further views for each label."""
 _MOST_LABELS = 160
 """Labels beyond these add variety, not time."""
