@@ -1,10 +1,10 @@
 """Anatomy-like volumes with known labels: one organ of two parts among things that look like it.
 
 The organ is a bent, tapering, flattened tube, thick `head` and thin `body`, smoothly deformed by a
-random field. Around it lie two kinds of tissue in random folds, pockets of fluid, a ventricle, and tubes as
-bright as the organ itself, one of them touching its head. So neither intensity nor position alone
-tells the organ from the rest. Every volume differs in shape, size and pose; the scanner's part is
-in `limner.demo.scanner`.
+random field and lined by a thin sheet. Around it lie two kinds of tissue in random folds, pockets
+of fluid, a ventricle, and tubes as bright as the organ itself, one of them close to its head. So
+neither intensity nor position alone tells the organ from the rest. Every volume differs in shape,
+size and pose; the scanner's part is in `limner.demo.scanner`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ HEAD, BODY = 1, 2
 EXTENT_MM = (34.0, 42.0, 30.0)
 """Size of the field of view before it varies."""
 
-TISSUE, BRIGHT, FLUID = 0.36, 0.88, 0.1
-ORGAN_HEAD, ORGAN_BODY = 0.57, 0.66
+TISSUE, BRIGHT, FLUID = 0.3, 0.95, 0.08
+ORGAN_HEAD, ORGAN_BODY = 0.5, 0.68
 
 FloatArray = npt.NDArray[np.float32]
 MaskArray = npt.NDArray[np.uint8]
@@ -56,10 +56,10 @@ def draw_phantom(seed: int, index: int) -> Phantom:
     places = _places(shape, spacing) + _deformation(shape, spacing, random)
     organ = _organ(random)
     distance, along = organ.distance(places)
-    split = random.uniform(0.36, 0.46) + 0.03 * smooth_noise(shape, 4 / spacing, random)
+    split = random.uniform(0.36, 0.46) + 0.02 * smooth_noise(shape, 4 / spacing, random)
     tissue = _surroundings(shape, spacing, random)
     for other in _distractors(organ, random):
-        brightness = random.uniform(0.5, 0.7)
+        brightness = random.uniform(0.48, 0.66)
         tissue = _blend(tissue, brightness, other.distance(places)[0], spacing)
     tissue = _blend(tissue, FLUID, _ventricle(organ, random).distance(places)[0], spacing)
     tissue = _lining(tissue, distance, places, spacing, random)
@@ -92,7 +92,7 @@ def _deformation(
     """Return a smooth displacement in millimetres: large and slow, and small and quick."""
     slow = np.stack([smooth_noise(shape, 8 / spacing, random) for _ in range(3)])
     quick = np.stack([smooth_noise(shape, 3 / spacing, random) for _ in range(3)])
-    return np.asarray(1.1 * slow + 0.3 * quick, np.float32)
+    return np.asarray(0.9 * slow + 0.2 * quick, np.float32)
 
 
 def _organ(random: np.random.Generator) -> Tube:
@@ -100,12 +100,12 @@ def _organ(random: np.random.Generator) -> Tube:
     x, y, z = random.normal(0, 1.0, 3)
     return Tube(
         centre=(x, y, z),
-        length=size * random.uniform(21, 26),
+        length=size * random.uniform(20, 24),
         bend=random.uniform(2.5, 6.5),
         lift=random.uniform(-1, 4),
         turn=random.uniform(-0.2, 0.2),
-        thick=size * random.uniform(4.6, 5.8),
-        thin=size * random.uniform(2.4, 3.2),
+        thick=size * random.uniform(5.6, 6.8),
+        thin=size * random.uniform(3.2, 4.0),
         flatness=random.uniform(1.0, 1.45),
     )
 
@@ -129,7 +129,7 @@ def _distractors(organ: Tube, random: np.random.Generator) -> list[Tube]:
     head = organ.line()[0]
     found = [
         Tube(
-            centre=(head[0], head[1] - random.uniform(6, 8), head[2] + random.uniform(-2, 2)),
+            centre=(head[0], head[1] - random.uniform(7.5, 9.5), head[2] + random.uniform(-2, 2)),
             length=random.uniform(3, 6),
             bend=random.uniform(0, 2),
             lift=0.0,
@@ -139,14 +139,14 @@ def _distractors(organ: Tube, random: np.random.Generator) -> list[Tube]:
         )
     ]
     for side in (-1.0, 1.0):
-        x = side * random.uniform(11.0, 14.0)
+        x = side * random.uniform(12.5, 15.5)
         found.append(
             Tube(
                 centre=(x, random.uniform(-9, 9), random.uniform(-7, 7)),
                 length=random.uniform(9, 20),
                 bend=random.uniform(-4, 4),
                 lift=random.uniform(-3, 3),
-                turn=random.uniform(-0.9, 0.9),
+                turn=random.uniform(-0.5, 0.5),
                 thick=random.uniform(2.0, 3.4),
                 thin=random.uniform(1.5, 3.0),
             )
@@ -159,7 +159,7 @@ def _surroundings(
 ) -> FloatArray:
     """Return two kinds of tissue in random folds, with pockets of fluid; about 0 to 1."""
     folds = smooth_noise(shape, 3.2 / spacing, random)
-    share = np.clip(0.5 + 3.0 * (folds - random.uniform(0.4, 0.7)), 0, 1)
+    share = np.clip(0.5 + 4.0 * (folds - random.uniform(0.7, 1.1)), 0, 1)
     tissue = TISSUE + (BRIGHT - TISSUE) * share
     pockets = np.clip(2.5 * (smooth_noise(shape, 2.6 / spacing, random) - 1.5), 0, 1)
     tissue = tissue + (FLUID - tissue) * pockets
