@@ -215,3 +215,10 @@ def test_an_assignment_is_read_with_its_sample_and_prediction(limner: Limner, st
     assert found.sample.shape == (2, 3, 4)
     assert found.prediction is not None
     assert found.prediction.model_version == 2
+
+
+def test_readiness_is_asked_once_and_answered_at_once(limner: Limner, stub: Any) -> None:
+    stub.give(BUSY, httpx.ConnectError("refused"), httpx.Response(200, json={"status": "ready"}))
+    assert [limner.ready(), limner.ready(), limner.ready()] == [False, False, True]
+    assert len(stub.requests) == 3
+    assert stub.pauses == []

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -38,6 +38,8 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = False
     """Sending it twice does what sending it once does."""
+    impatient: bool = False
+    """Sent once, whatever comes of it."""
     timeout_s: float | None = None
     """Most seconds without a sign of life; None for the connection's own."""
 
@@ -53,17 +55,7 @@ class Call:
         headers = {**self.headers, "Idempotency-Key": key}
         if self.files:
             headers["Content-Type"] = f"multipart/form-data; boundary={key}"
-        return Call(
-            method=self.method,
-            path=self.path,
-            params=self.params,
-            json=self.json,
-            form=self.form,
-            files=self.files,
-            headers=headers,
-            repeatable=True,
-            timeout_s=self.timeout_s,
-        )
+        return replace(self, headers=headers, repeatable=True)
 
 
 class Connection:
@@ -138,9 +130,7 @@ class Connection:
         cursor: str | None = None
         while True:
             params = {**call.params, **({"cursor": cursor} if cursor else {})}
-            page = self.json(
-                Call(method=call.method, path=call.path, params=params, headers=call.headers)
-            )
+            page = self.json(replace(call, params=params))
             if not isinstance(page, Mapping) or not isinstance(page.get("items"), list):
                 raise UnexpectedAnswer(f"{call} was not answered with a page of items.")
             yield from page["items"]
@@ -166,7 +156,7 @@ class Connection:
 
     def _send(self, call: Call, *, read: bool) -> httpx.Response:
         repeatable = call.repeatable or call.method in _RETRIED_METHODS
-        attempts = self._attempts if repeatable else 1
+        attempts = self._attempts if repeatable and not call.impatient else 1
         for attempt in range(1, attempts + 1):
             last = attempt == attempts
             try:

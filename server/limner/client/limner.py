@@ -100,7 +100,7 @@ class Limner:
 
     def ready(self) -> bool:
         """Tell whether the server is up and can do its work; never raises when it is not."""
-        call = Call(method="GET", path="/health/ready")
+        call = Call(method="GET", path="/health/ready", impatient=True)
         try:
             self._connection.answer(call)
         except (HTTPProblem, ServerUnreachable):

@@ -61,7 +61,10 @@ def display_on(console: Console) -> Iterator[Display]:
         return
     shown = LiveDisplay(console)
     with shown.live:
-        yield shown
+        try:
+            yield shown
+        finally:
+            shown.clear()
 
 
 def cells(found: Round) -> tuple[str, ...]:
@@ -96,7 +99,18 @@ class LiveDisplay:
         self._what = ""
         self._task: TaskID | None = None
         self._console = console
-        self.live = Live(Group(self._table, self._bars), console=console, refresh_per_second=8)
+        self.live = Live(get_renderable=self._shown, console=console, refresh_per_second=8)
+
+    def _shown(self) -> Group:
+        """What is on the screen now: no table before its first row, no bar when nothing goes on."""
+        parts: list[Table | Progress] = [self._table] if self._table.row_count else []
+        return Group(*parts, *([self._bars] if self._task is not None else []))
+
+    def clear(self) -> None:
+        """Take the bar away: nothing goes on."""
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task, self._what = None, ""
 
     def say(self, text: str) -> None:
         """Show a line above the table."""
@@ -114,15 +128,12 @@ class LiveDisplay:
 
     def row(self, found: Round) -> None:
         """Add a row, and take the bar away until something else goes on."""
-        if self._task is not None:
-            self._bars.remove_task(self._task)
-            self._task, self._what = None, ""
+        self.clear()
         self._table.add_row(*cells(found))
 
     def _bar(self, what: str, done: int, total: int | None, words: str) -> None:
         if self._task is None or what != self._what:
-            if self._task is not None:
-                self._bars.remove_task(self._task)
+            self.clear()
             self._task, self._what = self._bars.add_task(what, total=total, words=words), what
         self._bars.update(self._task, completed=done, total=total, words=words)
 

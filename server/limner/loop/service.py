@@ -30,7 +30,8 @@ from limner.stores.blobs import Blobs
 
 log = logging.getLogger(__name__)
 
-FIRST_LOOK_S = 1.0
+FIRST_LOOK_S = 0.5
+"""How long a start waits for the folders to be looked at, in seconds."""
 
 Clock = Callable[[], float]
 """Seconds since 1970-01-01 UTC; tests give their own."""
@@ -96,7 +97,7 @@ class Service:
         """Start workers, watched folders and the job runner.
 
         Returns once small stores have been looked at, so that the first request finds samples, and
-        after a second at the latest.
+        after half a second at the latest.
         """
         self.engine.start()
         self.projects.open_all(self.settings.projects)
