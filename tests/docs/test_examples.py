@@ -55,5 +55,11 @@ def test_python_in_the_documentation_compiles(page: Path) -> None:
             compile(code, str(page), "exec")
 
 
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_every_example_is_shown_on_a_page(example: Path) -> None:
+    shown = f'\n--8<-- "examples/{example.name}"\n'
+    assert any(shown in page.read_text() for page in (ROOT / "docs").rglob("*.md"))
+
+
 def test_the_readme_is_short() -> None:
     assert (ROOT / "README.md").stat().st_size < 6_000
