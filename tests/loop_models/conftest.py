@@ -347,6 +347,7 @@ class Lab:
                     tx,
                     project_id=self.project_id,
                     sample_id=sample_id,
+                    version=len(label_rows.of_sample(tx, sample_id)) + 1,
                     state="submitted",
                     author=author,
                     seconds=None,
@@ -468,8 +469,7 @@ def write_phantom(path: Path, number: int) -> None:
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database at the newest migration: tests take copies, which is quicker."""
-    home = tmp_path_factory.mktemp("migrated")
-    Records.open(home).close()
+    Records.open(home := tmp_path_factory.mktemp("migrated")).close()
     return home / FILE_NAME
 
 
@@ -480,9 +480,8 @@ def make_lab(tmp_path: Path, migrated: Path) -> Iterator[Callable[..., Lab]]:
 
     def make(plugins: Sequence[Path] = (), **settings: Any) -> Lab:
         defaults = {"strategy": "entropy", "cold_start": "first", "retrain_every": 0, "seed": 3}
-        images = tmp_path / "images"
+        images, home = tmp_path / "images", tmp_path / "home"
         images.mkdir()
-        home = tmp_path / "home"
         home.mkdir()
         shutil.copy(migrated, home)
         lab = Lab(home, images, ProjectSettings(**{**defaults, **settings}), plugins)
@@ -497,6 +496,5 @@ def make_lab(tmp_path: Path, migrated: Path) -> Iterator[Callable[..., Lab]]:
 @pytest.fixture
 def lab(make_lab: Callable[..., Lab]) -> Lab:
     """A project whose jobs run."""
-    made = make_lab()
-    made.start()
+    (made := make_lab()).start()
     return made

@@ -24,15 +24,15 @@ def make_plan(surveys: Sequence[Survey], options: Options, device: str, memory: 
     """Plan a model.
 
     Args:
-        surveys: The training cases, at least one.
+        surveys: The training cases, at least one, with the same axes.
         options: The project's.
         device: `cpu`, `cuda` or `mps`.
         memory: Bytes that a training may use.
 
     Raises:
-        UnsuitableInput: The cases do not go together, or an option does not fit them.
+        UnsuitableInput: An option does not fit the cases.
     """
-    axes, channels = _common(surveys)
+    axes, channels = len(surveys[0].shape), max(each.channels for each in surveys)
     spacing = tuple(float(s) for s in np.median([each.spacing for each in surveys], axis=0))
     shapes = [
         [n * s / t for n, s, t in zip(each.shape, each.spacing, spacing, strict=True)]
@@ -67,21 +67,6 @@ def make_plan(surveys: Sequence[Survey], options: Options, device: str, memory: 
         dropout=options.dropout,
         mirrored=_mirrored(options.mirror, axes),
     )
-
-
-def _common(surveys: Sequence[Survey]) -> tuple[int, int]:
-    axes = {len(each.shape) for each in surveys}
-    if len(axes) > 1:
-        raise UnsuitableInput(
-            "The cases mix pictures and volumes; make a project for each of the two."
-        )
-    channels = sorted({each.channels for each in surveys})
-    if len(channels) > 1 and not (axes == {2} and channels == [1, 3]):
-        raise UnsuitableInput(
-            f"The cases have {' and '.join(map(str, channels))} channels; give every image the "
-            "same channels."
-        )
-    return axes.pop(), channels[-1]
 
 
 def _dimension(wanted: str, axes: int, median: tuple[int, ...], device: str) -> str:

@@ -125,6 +125,25 @@ def check_image(image: Image, who: str) -> None:
         )
 
 
+def check_alike(survey: Survey, first: Survey, what: str) -> None:
+    """Check that a case goes together with the first one: pictures may mix grey and colour.
+
+    Raises:
+        UnsuitableInput: It has other axes or channels; the message names it by `what`.
+    """
+    if len(survey.shape) != len(first.shape):
+        raise UnsuitableInput(
+            f"{what} has {len(survey.shape)} axes, the first case {len(first.shape)}: pictures and "
+            "volumes do not mix; make a project for each."
+        )
+    both = {survey.channels, first.channels}
+    if len(both) > 1 and not (len(survey.shape) == 2 and both == {1, 3}):
+        raise UnsuitableInput(
+            f"{what} has {survey.channels} channels, the first case {first.channels}; give every "
+            "image the same channels."
+        )
+
+
 def check_values(survey: Survey, schema: LabelSchema, who: str) -> None:
     """Refuse a label with values that the schema does not have.
 

@@ -34,7 +34,7 @@ from limner_apps.segmentation.network import UNet
 from limner_apps.segmentation.options import Options
 from limner_apps.segmentation.plan import Plan
 from limner_apps.segmentation.planning import make_plan
-from limner_apps.segmentation.survey import Survey, check_values
+from limner_apps.segmentation.survey import Survey, check_alike, check_values
 from limner_apps.segmentation.trainer import Diverged, Run
 from limner_apps.segmentation.warm_start import shrink_and_perturb
 from limner_apps.segmentation.weights import Weights, build_network, read_weights, write_weights
@@ -104,6 +104,7 @@ class Training:
             survey = self._cache.survey(case)
             check_values(survey, self._request.schema, f"Case {case.id}")
             surveys.append(survey)
+            check_alike(survey, surveys[0], f"Case {case.id}")
         memory = devices.free_memory(self._device)
         return make_plan(surveys, self._options, self._device.type, memory)
 

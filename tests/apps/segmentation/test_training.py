@@ -276,7 +276,7 @@ def bad_cases(pair: Pair, flat: Pair, more: Pair) -> list[tuple[Sequence[Pair], 
         ([(image, replace(mask, array=mask.array[1:]))], r"Case p0.*shape \(19, 24, 16\)"),
         ([(image, replace(mask, array=strange))], r"Case p0.*\[7\]"),
         ([pair, flat], "pictures and volumes"),
-        ([pair, more], "1 and 2 channels"),
+        ([pair, more], "Case p2 has 2 channels"),
         ([(replace(image, array=image.array[:, :0]), mask)], "empty axis"),
         ([(replace(image, spacing=(1.0, 0.0, 1.0)), mask)], "spacing"),
     ]
