@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -256,3 +257,18 @@ def test_many_callers_of_all_kinds_at_once_get_right_answers(
 
     with ThreadPoolExecutor(24) as pool:
         assert all(pool.map(one, range(64)))
+
+
+def test_a_case_that_went_bad_is_left_out_and_said_so(
+    engine: LocalEngine, world: World, watcher: Watcher, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.nii.gz"
+    bad.write_bytes(world.cases[0].image.paths[0].read_bytes()[:200])
+    broken = replace(world.cases[0], image=replace(world.cases[0].image, paths=(bad,)))
+    task = world.task(tmp_path / "w")
+    trained = engine.train(replace(task, train=(broken, *world.cases[1:])), watcher)
+    assert any(f"Sample {broken.id} was left out" in note for note in trained.notes)
+    evaluation = engine.evaluate(world.model("kept"), (broken, *world.cases[1:]), watcher)
+    assert set(evaluation.case_scores) == {case.id for case in world.cases[1:]}
+    with pytest.raises(ImageError):
+        engine.train(replace(task, train=(broken,), workspace=tmp_path / "v"), watcher)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel
+import numpy as np
 import pytest
 
 from limner.images import ImageSource
@@ -141,7 +143,7 @@ def test_a_labelled_image_that_changes_shape_is_set_aside(store: Any) -> None:
     store.ingest.sync("liver")
     after = store.samples.get("liver", sample.id)
     assert after.state == "set_aside"
-    assert "changed from shape [5, 4, 3] to [7, 4, 3]" in after.reason
+    assert "changed from shape [5, 4, 3], spacing [1.0, 1.0, 2.0] to [7, 4, 3]" in after.reason
     store.submit(sample.id, data=store.mask(shape=(7, 4, 3)))
     assert store.samples.get("liver", sample.id).state == "labelled"
     assert store.kept_counts() == store.scanned_counts()
@@ -313,3 +315,22 @@ def test_a_look_that_fails_is_tried_again(
     finally:
         store.ingest.stop()
     assert "could not be looked at" in caplog.text
+
+
+def test_a_labelled_image_whose_voxels_change_size_is_set_aside(store: Any) -> None:
+    (sample,) = store.volumes(1)
+    store.submit(sample.id)
+    values = np.zeros(sample.shape, np.float32)
+    nibabel.save(
+        nibabel.Nifti1Image(values, np.diag([3.0, 1, 2, 1])), store.images / "case0000.nii.gz"
+    )
+    store.ingest.sync("liver")
+    assert store.samples.get("liver", sample.id).state == "set_aside"
+
+
+def test_a_file_from_the_far_future_is_taken_in(store: Any) -> None:
+    path = store.volume("late.nii.gz")
+    os.utime(path, (10_413_792_000, 10_413_792_000))
+    store.ingest.sync("liver")
+    (sample,) = store.samples.list("liver", limit=10).items
+    assert (sample.name, sample.state) == ("late", "ready")

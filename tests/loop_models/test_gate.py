@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limner.loop.gate import decide, lower_bound
+from limner.loop.gate import decide, lower_bound, refused_if_collapsed
 from limner.plugin import Evaluation
 from limner.settings import GateSettings
 
@@ -205,3 +205,18 @@ def test_a_decision_is_plain_json_with_its_numbers() -> None:
     assert plain["resamples"] == 10_000
     assert plain["mean_difference"] == pytest.approx(0.1)
     assert plain["notes"][0] == "why"
+
+
+def test_a_class_that_only_the_serving_version_sees_wrongly_is_no_objection() -> None:
+    serving = measured([0.5, 0.6], {"one": 0.8, "absent": 0.0})
+    assert decide(measured([0.7, 0.8], {"one": 0.9}), serving, GATE, seed=1).promotes
+    serving = measured([0.5, 0.6], {"one": 0.8, "other": 0.4})
+    assert not decide(measured([0.7, 0.8], {"one": 0.9}), serving, GATE, seed=1).promotes
+
+
+def test_a_version_that_folds_spoke_for_is_refused_when_its_own_run_collapsed() -> None:
+    decision = decide(measured([0.7, 0.8]), None, GATE, seed=1)
+    assert refused_if_collapsed(decision, measured([0.6])).promotes
+    refused = refused_if_collapsed(decision, measured([0.0, 0.0]))
+    assert not refused.promotes
+    assert "collapsed" in refused.reason

@@ -422,3 +422,14 @@ TestJobStates.settings = settings(max_examples=15, stateful_step_count=20, deadl
 def _crash_during(lab: Any, job: Job, attempts: int = 1) -> None:
     with lab.records.write() as tx:
         job_rows.change(tx, job.id, state="running", attempts=attempts, started_at=1.0)
+
+
+def test_a_job_cancelled_before_a_crash_does_not_run_afterwards(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    job = lab.jobs.ensure(lab.project_id, JobKind.SCORE)
+    with lab.records.write() as tx:
+        job_rows.change(tx, job.id, state=JobState.RUNNING.value, cancel_requested=True)
+    ran: list[int] = []
+    lab.jobs.start(doing(lambda run: ran.append(run.job.id)))
+    assert lab.wait(job).state == JobState.CANCELLED
+    assert not ran

@@ -13,6 +13,7 @@ def main() -> None:
     from limner.cli.app import app
     from limner.cli.exits import Exit, code_for
     from limner.cli.terminal import complain
+    from limner.client.errors import HTTPProblem
     from limner.plugin.errors import LimnerError
 
     try:
@@ -20,7 +21,7 @@ def main() -> None:
     except LimnerError as error:
         if os.environ.get("LIMNER_TRACEBACK") == "1":
             raise
-        complain(str(error))
+        complain(error.words if isinstance(error, HTTPProblem) else str(error))
         sys.exit(code_for(error))
     except OSError as error:
         complain(f"{error.strerror or error}: {error.filename or 'the system refused it'}")

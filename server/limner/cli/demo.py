@@ -17,8 +17,8 @@ Plugins = Annotated[
 
 
 def demo(
-    rounds: Annotated[int, typer.Option(min=1, help="How many rounds.")] = 5,
-    labels: Annotated[int, typer.Option(min=1, help="Labels a round.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="How many rounds.")] = 4,
+    labels: Annotated[int, typer.Option(min=1, help="Labels a round.")] = 6,
     pool: Annotated[int, typer.Option(min=2, help="Volumes to label from.")] = 60,
     unseen: Annotated[int, typer.Option(min=1, help="Volumes that are only predicted.")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="Decides the volumes and the picks.")] = 1,

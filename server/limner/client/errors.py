@@ -72,8 +72,12 @@ class HTTPProblem(ClientError):
         found = document.get("problems")
         self.problems = tuple(map(_sentence, found)) if isinstance(found, list) else ()
         self.document = dict(document)
-        parts = [self.detail or self.title, *(f"- {each}" for each in self.problems)]
-        super().__init__(f"{request} was answered {status}: " + "\n".join(parts))
+        super().__init__(f"{request} was answered {status}: {self.words}")
+
+    @property
+    def words(self) -> str:
+        """What was wrong, for people, without the request."""
+        return "\n".join([self.detail or self.title, *(f"- {each}" for each in self.problems)])
 
     @property
     def request_id(self) -> str | None:

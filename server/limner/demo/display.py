@@ -149,7 +149,7 @@ class PlainDisplay:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, soft_wrap=True)
 
     def step(self, what: str, done: int, total: int) -> None:
         """Print what begins."""

@@ -45,8 +45,8 @@ seed = {seed}
 class Demo:
     """What to show."""
 
-    rounds: int = 5
-    labels: int = 5
+    rounds: int = 4
+    labels: int = 6
     """A round."""
     pool: int = POOL
     unseen: int = UNSEEN

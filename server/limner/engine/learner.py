@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -13,7 +14,7 @@ from limner.engine.messages import Evaluate, Train
 from limner.engine.numbers import Broken, finite_only, plain_json, unit, whole
 from limner.engine.reporting import Reporter
 from limner.engine.warm import WarmModels, app_words
-from limner.errors import PluginFailed
+from limner.errors import ImageError, PluginFailed
 from limner.images import check_mask, read_mask
 from limner.plugin import (
     Case,
@@ -54,10 +55,20 @@ def train(command: Train, models: WarmModels, watch: Reporter) -> Trained:
         threads=models.threads,
         options=task.options,
     )
-    with foreign_code(who, "train"):
-        trained = app.train(request, watch)
+    notes: tuple[str, ...] = ()
+    try:
+        with foreign_code(who, "train"):
+            trained = app.train(request, watch)
+    except ImageError:
+        # One file that went bad must not keep every other label from being learnt.
+        request, notes = _without_unreadable(request)
+        if not notes or not request.train:
+            raise
+        with foreign_code(who, "train"):
+            trained = app.train(request, watch)
     with contract(who, "train"):
-        return checked_trained(trained, task.workspace)
+        checked = checked_trained(trained, task.workspace)
+    return replace(checked, notes=(*checked.notes, *notes))
 
 
 def evaluate(command: Evaluate, models: WarmModels, watch: Reporter) -> Evaluation:
@@ -72,10 +83,19 @@ def evaluate(command: Evaluate, models: WarmModels, watch: Reporter) -> Evaluati
     model = models.model(source)
     if not isinstance(model, Evaluates):
         raise PluginFailed(f"{who} has a model that cannot evaluate.")
-    with foreign_code(who, "evaluate"):
-        evaluation = model.evaluate(_cases(command.cases, source.schema), watch)
+    cases: Sequence[Case] = _cases(command.cases, source.schema)
+    try:
+        with foreign_code(who, "evaluate"):
+            evaluation = model.evaluate(cases, watch)
+    except ImageError:
+        readable = [case for case in cases if _fault(case) is None]
+        if not readable or len(readable) == len(cases):
+            raise
+        cases = readable
+        with foreign_code(who, "evaluate"):
+            evaluation = model.evaluate(cases, watch)
     with contract(who, "evaluate"):
-        return checked_evaluation(evaluation, [case.id for case in command.cases], source.schema)
+        return checked_evaluation(evaluation, [case.id for case in cases], source.schema)
 
 
 def checked_trained(trained: object, workspace: Path) -> Trained:
@@ -127,6 +147,32 @@ def checked_evaluation(evaluation: object, ids: Sequence[str], schema: LabelSche
         },
         metrics=finite_only(evaluation.metrics),
     )
+
+
+def _without_unreadable(request: TrainRequest) -> tuple[TrainRequest, tuple[str, ...]]:
+    """Leave out the cases that cannot be read; say which, and why."""
+    faults = {case.id: _fault(case) for case in (*request.train, *request.validation)}
+    kept = replace(
+        request,
+        train=[case for case in request.train if faults[case.id] is None],
+        validation=[case for case in request.validation if faults[case.id] is None],
+    )
+    notes = [
+        f"Sample {name} was left out: its image or label cannot be used ({fault})."
+        for name, fault in faults.items()
+        if fault is not None
+    ]
+    return kept, tuple(notes)
+
+
+def _fault(case: Case) -> str | None:
+    """Say what keeps a case from being read; None when nothing does."""
+    try:
+        case.load_image()
+        case.load_label()
+    except ImageError as error:
+        return type(error).__name__
+    return None
 
 
 def _cases(sources: Sequence[CaseSource], schema: LabelSchema) -> tuple[Case, ...]:

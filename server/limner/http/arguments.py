@@ -76,7 +76,8 @@ def form_shape(shape: type[S]) -> S:
     """
     if request.mimetype != "multipart/form-data":
         raise UnsupportedMediaType("Send a form with Content-Type: multipart/form-data.")
-    values: dict[str, Any] = _single(request.form, "form")
+    # An empty field of a form is one that was not filled in.
+    values: dict[str, Any] = {k: v for k, v in _single(request.form, "form").items() if v != ""}
     for name, file in _single(request.files, "form").items():
         if name in values:
             raise InvalidRequest(f"The form has {name!r} twice; give it once.")

@@ -4,7 +4,7 @@ Importing this package loads no decoder: a format's libraries are imported when 
 read. Every error is a branch of `limner.errors.ImageError`.
 """
 
-from limner.images.header import Header, NiftiOrientation
+from limner.images.header import LATEST_NS, Header, NiftiOrientation
 from limner.images.masks import check_mask, encode_mask, read_mask
 from limner.images.reading import read_header, read_image
 from limner.images.source import ImageSource
@@ -18,6 +18,7 @@ from limner.images.suffixes import (
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "LATEST_NS",
     "MASK_TYPES",
     "Header",
     "ImageSource",

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from limner.images.suffixes import Kind
 from limner.plugin import Affine
 
+LATEST_NS = 2**63 - 1
+"""Latest modification time that the records can hold; a file may claim a later one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NiftiOrientation:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from limner.errors import ImageTooLarge, UnreadableImage
 from limner.images.faults import image_errors
 from limner.images.formats import ImageFile, open_image
-from limner.images.header import Header
+from limner.images.header import LATEST_NS, Header
 from limner.images.suffixes import known_suffix
 from limner.plugin import Image
 from limner.settings import Limits
@@ -109,7 +109,7 @@ def open_checked(path: Path, limits: Limits, suffix: str | None) -> tuple[Header
             nifti=layout.nifti,
             format=known,
             size_bytes=status.st_size + extra,
-            modified_ns=status.st_mtime_ns,
+            modified_ns=min(status.st_mtime_ns, LATEST_NS),
         )
     return header, file
 

@@ -106,6 +106,24 @@ def decide(
     return replace(decision, method=method, compared_with=compared_with)
 
 
+def refused_if_collapsed(decision: Decision, final: Evaluation | None) -> Decision:
+    """Refuse a version that folds spoke for when its own run has learnt nothing.
+
+    Args:
+        decision: The gate's, by the folds.
+        final: The version's own scores on cases that it may have learnt from: good for this only.
+    """
+    if final is None:
+        return decision
+    if _finite(final.case_scores) and _mean(final.case_scores.values()) > TRIVIAL_SCORE:
+        return decision
+    return replace(
+        decision,
+        outcome="refuse",
+        reason="The final training collapsed: it does not even know the cases that it learnt from.",
+    )
+
+
 def lower_bound(
     differences: npt.ArrayLike, *, confidence: float, seed: int, resamples: int = RESAMPLES
 ) -> float:
@@ -168,7 +186,7 @@ def _first(candidate: Evaluation, seed: int, notes: Sequence[str]) -> Decision:
     words = f"its mean {candidate.measure} of {mean:.3f} on {_cases(len(candidate.case_scores))}"
     return Decision(
         outcome="promote" if learnt else "refuse",
-        reason=f"Nothing serves yet, and {words} shows that it has learnt."
+        reason=f"There is no version to compare with, and {words} shows that it has learnt."
         if learnt
         else f"The training collapsed: {words} is not above {TRIVIAL_SCORE:g}.",
         test="none",
@@ -234,7 +252,9 @@ def _class_differences(candidate: Evaluation, serving: Evaluation) -> dict[str, 
     """Candidate minus serving by class; None where only the candidate's is no number."""
     differences: dict[str, float | None] = {}
     for name, before in serving.class_scores.items():
-        if math.isfinite(before):
+        # A class that no case holds has a score only where a model sees it wrongly: 0, and nothing
+        # can fall below that.
+        if math.isfinite(before) and (before > 0 or name in candidate.class_scores):
             after = candidate.class_scores.get(name, math.nan)
             differences[name] = after - before if math.isfinite(after) else None
     return differences

@@ -290,8 +290,15 @@ class Ingest:
                     self.sync_paths(name, paths)
             except NotFound:
                 log.info("project %s is gone; its store is not looked at", name)
-            except (LimnerError, OSError) as error:
-                log.warning("project %s: its store could not be looked at: %s", name, error)
+            except Exception as error:
+                # The one thread that looks must live on, whatever it meets.
+                known = isinstance(error, LimnerError | OSError)
+                log.warning(
+                    "project %s: its store could not be looked at (%s); trying again",
+                    name,
+                    type(error).__name__,
+                    exc_info=None if known else error,
+                )
                 self._expect(name, paths)
                 with self._changed:
                     self._changed.wait_for(lambda: self._is_stopping, RETRY_S)
@@ -305,7 +312,11 @@ class Ingest:
         for project in self._all_projects():
             self._try_to_watch(project.name)
         while self._news.is_open:
-            event = self._news.get(timeout_s=60)
+            try:
+                event = self._news.get(timeout_s=60)
+            except Exception:
+                log.exception("news of projects could not be read; the next ones will be")
+                continue
             if event is not None and event.kind == "project":
                 if event.data.get("change") == "deleted":
                     self._unwatch(event.project)
@@ -315,8 +326,14 @@ class Ingest:
     def _try_to_watch(self, name: str) -> None:
         try:
             self._watch(name)
-        except (LimnerError, OSError) as error:
-            log.warning("project %s: its store cannot be watched: %s", name, error)
+        except Exception as error:
+            known = isinstance(error, LimnerError | OSError)
+            log.warning(
+                "project %s: its store cannot be watched (%s)",
+                name,
+                type(error).__name__,
+                exc_info=None if known else error,
+            )
 
 
 def _sorted_out(found: Iterable[Entry | Problem], problems: dict[str, str]) -> Iterable[Entry]:

@@ -163,8 +163,9 @@ class Intake:
             close(tx, project, sample, SampleState.UNREADABLE, **values)
         elif _moved(sample, header):
             values["reason"] = (
-                f"The image changed from shape {sample.shape} to {list(header.shape)} after it was "
-                "labelled. Look at it: submit a new label, or reject the old one."
+                f"The image changed from shape {sample.shape}, spacing {sample.spacing_mm} to "
+                f"{list(header.shape)}, {list(header.spacing)} after it was labelled. Look at it: "
+                "submit a new label, or reject the old one."
             )
             close(tx, project, sample, SampleState.SET_ASIDE, **values)
         else:
@@ -225,11 +226,12 @@ def _differs(entry: Entry, known: Known) -> bool:
 
 
 def _moved(sample: Sample, header: Header) -> bool:
-    """Tell whether a labelled image has another shape now, so that its label cannot lie on it."""
-    return (
-        sample.label_id is not None
-        and sample.shape is not None
-        and tuple(sample.shape) != header.shape
+    """Tell whether a labelled image has another grid now, so that its label cannot lie on it."""
+    if sample.label_id is None or sample.shape is None:
+        return False
+    before = sample.spacing_mm or header.spacing
+    return tuple(sample.shape) != header.shape or any(
+        abs(old - new) > 1e-3 * new for old, new in zip(before, header.spacing, strict=True)
     )
 
 

@@ -233,7 +233,7 @@ class Jobs:
 
     def _taken_up(self, job: Job, project: str | None) -> dict[str, Any]:
         now = self._clock()
-        if project is None:
+        if project is None or job.cancel_requested:
             return {"state": JobState.CANCELLED.value, "finished_at": now}
         if job.attempts >= MOST_ATTEMPTS:
             detail = (
@@ -290,7 +290,8 @@ class Jobs:
         if stopped and run.is_cancelled:
             return {"state": JobState.CANCELLED.value}
         if isinstance(error, LimnerError):
-            log.warning("job %d (%s) failed: %s", run.job.id, run.job.kind, error)
+            # The words may hold a file's name, and that a patient's: they stay in the record.
+            log.warning("job %d (%s) failed: %s", run.job.id, run.job.kind, type(error).__name__)
             return {"state": JobState.FAILED.value, "error": failure(error)}
         log.error("job %d (%s) failed unexpectedly", run.job.id, run.job.kind, exc_info=error)
         detail = (

@@ -203,22 +203,21 @@ class Retrain:
     def _train(self, run: JobRun) -> Mapping[str, Json]:
         plan = prepare(run, self._records, self._projects, self._registry)
         folder = self._work / str(plan.project.id)
-        self._sweep(plan.project, folder)
-        work = TrainingWork(
-            engine=self._engine,
-            plan=plan,
-            folder=folder / str(run.job.id),
-            parent=self._parent_weights(plan),
-        )
+        work = None
         try:
+            self._sweep(plan.project, folder)
+            work = TrainingWork(
+                engine=self._engine,
+                plan=plan,
+                folder=folder / str(run.job.id),
+                parent=self._parent_weights(plan),
+            )
             result = self._training.run(run, plan, work)
-        except Stopped:
-            if not run.is_interrupted:
-                work.remove()
-            raise
-        except Exception:
-            if not run.is_halted:
-                work.remove()
+        except Exception as error:
+            goes_on = run.is_interrupted if isinstance(error, Stopped) else run.is_halted
+            if not goes_on:
+                if work is not None:
+                    work.remove()
                 self._give_back(plan)
             raise
         work.remove()
@@ -236,7 +235,7 @@ class Retrain:
             log.warning("after the training of %s: %s", project.name, error)
 
     def _give_back(self, plan: TrainingPlan) -> None:
-        """Count the labels of a failed training as new again: the next label tries once more."""
+        """Count the labels of a training that came to nothing as new: the next one takes them."""
         with self._records.write() as tx:
             project_rows.add_counts(
                 tx, plan.project.id, {"labels_since_training": plan.snapshot.consumed}

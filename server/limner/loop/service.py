@@ -55,7 +55,7 @@ class Service:
         self.engine = engine
         self.registry = registry
         self.events = Events()
-        blobs = Blobs(home / "blobs")
+        self.blobs = blobs = Blobs(home / "blobs")
         self.projects = Projects(records, registry, self.events, clock, settings.limits)
         self.samples = Samples(records, self.projects, self.events, clock)
         self.jobs = Jobs(records, self.events, clock)
@@ -76,7 +76,8 @@ class Service:
             records, self.projects, blobs, self.retrain, self.events, clock, settings.limits
         )
         # Predictions are let go by the thousand, so labels and weights do not share their folder.
-        files = PredictionFiles(records, Blobs(home / "predictions"), clock)
+        self.drawn = Blobs(home / "predictions")
+        files = PredictionFiles(records, self.drawn, clock)
         self.predictions = Predictions(records, self.projects, self.models, engine, files)
         self.score = Score(
             records,
@@ -99,6 +100,8 @@ class Service:
         Returns once small stores have been looked at, so that the first request finds samples, and
         after half a second at the latest.
         """
+        for each in (self.blobs, self.drawn):
+            each.sweep_temporary()  # what a crash left half-written
         self.engine.start()
         self.projects.open_all(self.settings.projects)
         self.jobs.start({**self.retrain.handlers(), **self.score.handlers()})

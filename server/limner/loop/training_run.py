@@ -13,7 +13,7 @@ from limner.engine import CaseSource, Engine, ModelRef
 from limner.errors import Conflict, EngineError
 from limner.loop.candidates import Candidate, Folded, FoldModel, Whole
 from limner.loop.crossvalidation import EFFORT, FEWEST_VALIDATION, crossvalidation_folds
-from limner.loop.gate import Decision, decide
+from limner.loop.gate import Decision, decide, refused_if_collapsed
 from limner.loop.job_run import JobRun
 from limner.loop.models import Models, model_key
 from limner.loop.plain import plain
@@ -80,11 +80,12 @@ class TrainingRun:
             schema=plan.schema,
             options=plan.options,
         )
+        final = Whole(self.engine, ref)
         if not plan.cross_validates:
             held_out = [cases[each] for each in plan.snapshot.measured if each in cases]
-            candidate = Whole(self.engine, ref)
+            candidate = final
         for _ in range(_MOST_COMPARISONS):
-            judged = self._judge(run, plan, candidate, held_out)
+            judged = self._judge(run, plan, candidate, final, held_out)
             if judged.decision.promotes:
                 self._warm(ref)
             run.check()
@@ -169,6 +170,7 @@ class TrainingRun:
         run: JobRun,
         plan: TrainingPlan,
         candidate: Candidate,
+        final: Whole,
         cases: Sequence[CaseSource],
     ) -> _Judged:
         """Compare with the version that serves now, on cases that neither has learnt from."""
@@ -188,7 +190,12 @@ class TrainingRun:
                 )
         mine = candidate.measure(fair, watch)
         theirs = None
-        if serving is not None:
+        if serving is not None and serving.metrics.get("classes", plan.classes) != plan.classes:
+            notes.append(
+                f"The classes have changed since version {serving.number} was trained, so their "
+                "scores cannot be compared."
+            )
+        elif serving is not None:
             theirs = self._serving_scores(plan, serving, fair, watch)
         decision = decide(
             mine,
@@ -196,9 +203,12 @@ class TrainingRun:
             plan.settings.gate,
             derived_seed(plan.seed, "gate"),
             method="none" if mine is None else _method(plan),
-            compared_with=None if serving is None else serving.number,
+            compared_with=None if theirs is None or serving is None else serving.number,
             notes=notes,
         )
+        if plan.cross_validates and decision.promotes and cases:
+            # The folds speak for the training; whether this run of it collapsed, only it can say.
+            decision = refused_if_collapsed(decision, final.measure(cases, watch))
         return _Judged(decision=decision, evaluation=mine, cases=fair, serving=serving)
 
     def _serving_scores(

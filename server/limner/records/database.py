@@ -65,7 +65,9 @@ class Records:
                 url, "BEGIN IMMEDIATE", wait_s, pool_size=1, max_overflow=0
             )
         else:
-            self._readers = create_engine(url, pool_size=8, max_overflow=24, pool_timeout=wait_s)
+            self._readers = create_engine(
+                url, pool_size=8, max_overflow=24, pool_timeout=wait_s, hide_parameters=True
+            )
             self._writer = self._readers
 
     @classmethod
@@ -173,6 +175,7 @@ def _sqlite_engine(url: URL, begin: str, wait_s: float, **pool: Any) -> Engine:
         connect_args={"timeout": wait_s, "check_same_thread": False},
         pool_timeout=wait_s,
         pool_use_lifo=True,
+        hide_parameters=True,  # names of files, which may be names of patients, stay out of errors
         **pool,
     )
 

@@ -162,7 +162,8 @@ class Blobs:
         # A file of the right name and another size was torn by the file system: it is replaced.
         if not place.is_file() or place.stat().st_size != size:
             os.replace(path, place)
-            sync_folder(place.parent)
+        # Also when it was there: another thread may have renamed it and not synced it yet.
+        sync_folder(place.parent)
         return Blob(sha256=sha256, size_bytes=size, path=place)
 
     def _take(self, path: Path) -> Blob | None:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from limner.errors import NotFound
-from limner.images import IMAGE_SUFFIXES, ImageSource
+from limner.images import IMAGE_SUFFIXES, LATEST_NS, ImageSource
 from limner.settings import Limits
 from limner.stores.channels import grouped
 from limner.stores.entries import Entry, Problem
@@ -201,7 +201,7 @@ def _entry(root: str, listing: Listing, name: str, names: list[str]) -> Entry | 
         for each in counted:
             status = os.stat(f"{folder}/{each}")
             size += status.st_size
-            modified = max(modified, status.st_mtime_ns)
+            modified = max(modified, min(status.st_mtime_ns, LATEST_NS))
     except OSError:
         return None
     return Entry(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from limner.errors import Conflict, ImageTooLarge, InvalidRequest, UnsupportedFormat
-from limner.images import IMAGE_SUFFIXES, image_suffix, read_header
+from limner.images import IMAGE_SUFFIXES, LATEST_NS, image_suffix, read_header
 from limner.settings import Limits
 from limner.stores.durable import chunks_of, full_disk_said, sync_folder, written_aside
 from limner.stores.entries import Entry
@@ -49,7 +49,10 @@ def take_in(root: Path, filename: str, stream: BinaryIO, limits: Limits) -> Entr
             "hand, or give the server the right to write."
         ) from error
     return Entry(
-        name=stem, files=(name,), size_bytes=status.st_size, modified_ns=status.st_mtime_ns
+        name=stem,
+        files=(name,),
+        size_bytes=status.st_size,
+        modified_ns=min(status.st_mtime_ns, LATEST_NS),
     )
 
 

@@ -56,4 +56,4 @@ class LabelAnswer(Answered):
 class LabelPage(Page):
     """Labels of a sample."""
 
-    items: list[Label] = Field(description="Oldest first.")
+    items: list[Label] = Field(description="Newest first.")
