@@ -15,7 +15,7 @@ from rich.console import Console
 
 QUICK = {
     "web": ("--starts", "1"),
-    "records": ("--quick",),
+    "records": ("--few", "100", "--many", "5000", "--times", "50"),
     "segmentation": ("--train", "20", "--test", "8", "--effort", "0.1"),
     "loop_hippocampus": ("--rounds", "1", "--pool", "20", "--unseen", "4"),
 }
