@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -18,17 +17,9 @@ Target = Annotated[
 
 def openapi(target: Target = None) -> None:
     """Print the OpenAPI 3.1 document of the REST interface; starts no server and no worker."""
-    from limner.cli.server_run import build
-    from limner.http.app import create_app
-    from limner.settings import Settings
+    from limner.http.app import openapi_document
 
-    with tempfile.TemporaryDirectory(prefix="limner-openapi-") as home:
-        service = build(Settings(home=Path(home)))
-        try:
-            document = create_app(service).api_doc
-        finally:
-            service.records.close()
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+    text = json.dumps(openapi_document(), indent=2, ensure_ascii=False)
     if target is None:
         out.out(text, highlight=False)
     else:
