@@ -15,7 +15,7 @@ from typing import TypeAlias
 from limner.plugin.strategy import Need
 from limner.plugin.values import Json
 
-CONTRACT_VERSION = "1.0"
+CONTRACT_VERSION = "1.1"
 """Version of this contract. A plugin made for the same major version works."""
 
 
@@ -95,6 +95,10 @@ class AppManifest:
     """Settings that a project may give, by name."""
     contract: str = CONTRACT_VERSION
     """Version of the contract that the app was made for."""
+    python: str = ""
+    """Python interpreter that the workers of this plugin run in, such as `.venv/bin/python`:
+    absolute, or relative to the folder of the file that holds the manifest. Empty for the server's
+    own. `limner` of the server's version must be installed there, beside the plugin's libraries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,8 @@ class StrategyManifest:
     """SPDX identifier of the code's licence."""
     contract: str = CONTRACT_VERSION
     """Version of the contract that the strategy was made for."""
+    python: str = ""
+    """As in `AppManifest.python`."""
 
     @property
     def works_without_model(self) -> bool:
@@ -143,6 +149,8 @@ def manifest_problems(manifest: Manifest) -> list[str]:
         problems.append(
             f"it was made for contract {manifest.contract}, this server speaks {CONTRACT_VERSION}"
         )
+    if not isinstance(manifest.python, str) or "\0" in manifest.python:
+        problems.append(f"python {manifest.python!r} is no path of an interpreter")
     problems += [
         f"{part} is empty"
         for part in ("version", "title", "licence")

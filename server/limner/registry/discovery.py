@@ -15,6 +15,7 @@ from types import ModuleType
 from limner.plugin import AppManifest, StrategyManifest
 from limner.registry.files import plugin_paths
 from limner.registry.heavy import heavy_imports_refused
+from limner.registry.interpreters import interpreter_of
 from limner.registry.manifests import (
     file_manifests,
     group_of,
@@ -64,7 +65,7 @@ def _installed(point: EntryPoint, group: Group) -> Found:
             problems.append(words_of(error))
         else:
             problems += problems_of(value, group)
-    return _found(source, value, problems)
+    return _found(source, value, problems, module)
 
 
 def _in_file(path: Path) -> list[Found]:
@@ -78,7 +79,7 @@ def _in_file(path: Path) -> list[Found]:
             problems.append(words_of(error))
     if not values:
         return [_found(source, None, problems)]
-    return [_found(source, value, [*problems, *problems_of(value)]) for value in values]
+    return [_found(source, value, [*problems, *problems_of(value)], module) for value in values]
 
 
 def _imported(source: PluginSource) -> tuple[ModuleType | None, list[str]]:
@@ -100,7 +101,9 @@ def _imported(source: PluginSource) -> tuple[ModuleType | None, list[str]]:
     return module, problems
 
 
-def _found(source: PluginSource, value: object, problems: Sequence[str]) -> Found:
+def _found(
+    source: PluginSource, value: object, problems: Sequence[str], module: ModuleType | None = None
+) -> Found:
     """Join what is known; the manifest decides the name and, in a file, the group."""
     if not isinstance(value, AppManifest | StrategyManifest):
         return Found(source, None, tuple(problems))
@@ -110,6 +113,10 @@ def _found(source: PluginSource, value: object, problems: Sequence[str]) -> Foun
         return Found(source, None, tuple(problems))
     if isinstance(value.name, str) and value.name:
         source = replace(source, name=value.name)
+    if isinstance(value.python, str) and value.python and module is not None:
+        folder = Path(module.__file__ or "").parent
+        python, wrong = interpreter_of(value.python, folder)
+        source, problems = replace(source, python=python), [*problems, *wrong]
     return Found(source, value, tuple(problems))
 
 

@@ -29,6 +29,11 @@ class PluginSource:
     """The manifest's name; where no manifest could be read, the entry point's or the file's."""
     location: str
     """`module:attribute` of an installed manifest, or the absolute path of a file or folder."""
+    python: str = ""
+    """Absolute path of the interpreter its workers run in; empty for the server's own."""
+    revision: int = 0
+    """0 for what was there at the start; grows whenever its code is registered anew, so that
+    workers which have loaded older code are told from those that shall load this."""
 
     @property
     def path(self) -> Path | None:
