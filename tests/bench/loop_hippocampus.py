@@ -1,7 +1,7 @@
 """The loop over HTTP on real volumes: how good what serves is after every few labels.
 
 Starts a real server on 160 volumes, lets a simulated annotator label what it asks for, and scores
-what it serves on 40 volumes that nobody labels. Run as `python tests/bench/loop_hippocampus.py`;
+what it serves on 40 volumes that nobody labels. Run as `python -m tests.bench.loop_hippocampus`;
 prints a table and writes JSON into `bench-results/`.
 """
 

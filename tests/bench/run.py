@@ -1,6 +1,6 @@
 """Runs every benchmark in turn, each in a process of its own; fails when one misses its bound.
 
-`python tests/bench/run.py` measures what is promised; `--quick` only shows that it can be measured.
+`python -m tests.bench.run` measures what is promised; `--quick` only shows that it can be measured.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+ROOT = Path(__file__).parents[2]
 QUICK = {
     "web": ("--starts", "1"),
-    "records": ("--few", "100", "--many", "5000", "--times", "50"),
+    "million": ("--few", "1000", "--many", "5000", "--times", "50"),
+    "intake": ("--files", "2000"),
+    "serving": ("--adopted", "8", "--pool", "14", "--predictions", "16"),
+    "memory": ("--uploads", "10", "--skip-volume"),
     "segmentation": ("--train", "20", "--test", "8", "--effort", "0.1"),
     "loop_hippocampus": ("--rounds", "1", "--pool", "20", "--unseen", "4"),
 }
@@ -33,11 +37,12 @@ def main() -> None:
     console = Console()
     failed = []
     for name in options.names or QUICK:
-        script = Path(__file__).with_name(f"{name}.py")
         console.rule(name)
         started = time.monotonic()
         arguments = QUICK[name] if options.quick else ()
-        ended = subprocess.run([sys.executable, str(script), *arguments], check=False)
+        ended = subprocess.run(
+            [sys.executable, "-m", f"tests.bench.{name}", *arguments], check=False
+        )
         console.print(f"{name}: {time.monotonic() - started:.0f} s, exit code {ended.returncode}")
         if ended.returncode:
             failed.append(name)

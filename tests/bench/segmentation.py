@@ -1,6 +1,6 @@
 """How good the segmentation app is, and how fast: trains from scratch and scores unseen volumes.
 
-Run as `python tests/bench/segmentation.py`; prints a table and writes JSON into `bench-results/`.
+Run as `python -m tests.bench.segmentation`; prints a table and writes JSON into `bench-results/`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the web process costs: seconds from start to healthy, memory at rest, and no torch.
 
-Run as `python tests/bench/web.py`; prints a line a start and writes JSON into `bench-results/`.
+Run as `python -m tests.bench.web`; prints a line a start and writes JSON into `bench-results/`.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from limner.records import predictions
+
 # The fixtures' classes live in conftest.py, which cannot be imported.
 Live = Any
 Project = Any
@@ -117,12 +119,28 @@ def test_next_offers_the_stored_prediction(trained: Project) -> None:
             lent = trained.next("someone")["assignment"]
         offered = lent["prediction"]
         assert offered["model_version"] == trained.get()["model_version"]
+        assert offered["ready"]
         assert trained.http.get(offered["url"]).status_code == 200
         assert trained.http.post(offered["url"]).status_code == 200
     finally:
         held = trained.http.get(f"{trained.url}/assignments", params={"annotator": "someone"})
         for each in held.json()["items"]:
             trained.http.post(f"/api/v1/assignments/{each['id']}/release").raise_for_status()
+
+
+def test_next_offers_what_is_still_to_be_drawn(live: Live, trained: Project) -> None:
+    lent = trained.next("early")["assignment"]
+    try:
+        serving = live.service.models.get(trained.name, trained.get()["model_version"])
+        with live.service.records.write() as tx:
+            predictions.forget(tx, serving.id, limit=1000)
+        url = f"/api/v1/assignments/{lent['id']}"
+        offered = live.http.get(url).json()["prediction"]
+        assert (offered["model_version"], offered["ready"]) == (serving.number, False)
+        assert trained.http.get(offered["url"]).headers["Limner-Model-Version"]
+        assert live.http.get(url).json()["prediction"] == {**offered, "ready": True}
+    finally:
+        trained.http.post(f"/api/v1/assignments/{lent['id']}/release").raise_for_status()
 
 
 def test_a_job_is_followed_to_its_end(trained: Project) -> None:

@@ -30,7 +30,6 @@ from limner.records.rows import (
     QueueEntry,
     Sample,
     SampleState,
-    StoredPrediction,
 )
 from limner.settings import ProjectSettings
 
@@ -47,12 +46,14 @@ ASK_EVERY_S = 5.0
 class Lent:
     """A sample lent to an annotator."""
 
+    project: str
+    """Name of the project."""
     assignment: Assignment
     sample: Sample
-    prediction: StoredPrediction | None
-    """What the serving version answered for this very image, where that is stored."""
     model_number: int | None
-    """Number of that version; None where there is no stored prediction."""
+    """Number of the version that serves; None before there is one."""
+    is_predicted: bool
+    """Whether its prediction of this very image is stored already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +127,20 @@ class Assignments:
         with self._records.read() as tx:
             row = self._projects.named(tx, project)
             return assignment_rows.held_by(tx, row.id, annotator)
+
+    def shown(self, assignment_id: int) -> Lent:
+        """Return an assignment with its sample and, while it is held, what serves.
+
+        Raises:
+            NotFound: There is none of that id.
+        """
+        with self._records.read() as tx:
+            assignment, project = self._found(tx, assignment_id)
+            sample = sample_rows.find(tx, assignment.sample_id)
+            assert sample is not None  # noqa: S101 - no sample is deleted while it is referred to
+            is_held = assignment.state == AssignmentState.HELD
+            found = ahead.offered(tx, project, sample) if is_held else None
+        return _lent(project, assignment, sample, found)
 
     def renew(self, assignment_id: int) -> Assignment:
         """Lend the same sample for the full time again, from now on.
@@ -261,10 +276,7 @@ class Assignments:
             expires_at=now + settings.lease_minutes * 60,
         )
         project_rows.add_counts(tx, project.id, changes)
-        prediction, number = ahead.find(tx, project, sample) or (None, None)
-        return Lent(
-            assignment=assignment, sample=sample, prediction=prediction, model_number=number
-        )
+        return _lent(project, assignment, sample, ahead.offered(tx, project, sample))
 
     def _take_back_overdue(
         self, tx: Connection, project: Project, settings: ProjectSettings, now: float
@@ -360,6 +372,19 @@ class Assignments:
 
     def _tell(self, project: Project, sample_id: int, change: str) -> None:
         self._events.publish("sample", project.name, {"id": sample_id, "change": change})
+
+
+def _lent(
+    project: Project, assignment: Assignment, sample: Sample, offered: tuple[int, bool] | None
+) -> Lent:
+    number, is_predicted = offered or (None, False)
+    return Lent(
+        project=project.name,
+        assignment=assignment,
+        sample=sample,
+        model_number=number,
+        is_predicted=is_predicted,
+    )
 
 
 def free_slot(held: list[Assignment], readings: int) -> int:

@@ -75,14 +75,20 @@ class _Rows:
         self.array: FloatArray | None = None
 
     def put(self, places: IntArray, values: Sequence[bytes | None]) -> None:
-        for place, value in zip(places.tolist(), values, strict=True):
-            if place < 0 or value is None:
-                continue
-            row = description_rows.floats(value)
-            if self.array is None:
-                self.array = np.full((self._count, len(row)), np.nan, np.float32)
-            if len(row) == self.array.shape[1]:
-                self.array[place] = row
+        given = [
+            (place, value)
+            for place, value in zip(places.tolist(), values, strict=True)
+            if place >= 0 and value is not None
+        ]
+        if not given:
+            return
+        if self.array is None:
+            width = len(description_rows.floats(given[0][1]))
+            self.array = np.full((self._count, width), np.nan, np.float32)
+        width = self.array.shape[1]
+        fitting = [pair for pair in given if len(pair[1]) == 4 * width]
+        rows = description_rows.floats(b"".join(value for _, value in fitting))
+        self.array[[place for place, _ in fitting]] = rows.reshape(-1, width)
 
     def known(self) -> FloatArray | None:
         if self.array is None:
@@ -120,16 +126,16 @@ def _places(ids: IntArray, sample_ids: IntArray) -> IntArray:
     return np.where(ids[places] == sample_ids, places, -1).astype(np.int64)
 
 
-def _ids(records: Records, project: Project, read: Callable[..., list[int]]) -> IntArray:
+def _ids(records: Records, project: Project, read: Callable[..., IntArray]) -> IntArray:
     parts = [np.zeros(0, np.int64)]
     after = 0
     while True:
         with records.read() as tx:
             some = read(tx, project.id, after=after, limit=_CHUNK)
-        if not some:
+        if not len(some):
             return np.concatenate(parts)
-        parts.append(np.array(some, np.int64))
-        after = some[-1]
+        parts.append(some)
+        after = int(some[-1])
 
 
 def _descriptions(

@@ -1,28 +1,31 @@
-"""What the serving version answered ahead for a sample that is handed out."""
+"""What the serving version has to say of a sample that is handed out."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, and_, bindparam, select
 
-from limner.records.rows import Project, Sample, StoredPrediction
+from limner.records.rows import Project, Sample
 from limner.records.tables import model_versions, predictions
 
-_NUMBER = "model_number"
-_FIND = (
-    select(predictions, model_versions.c.number.label(_NUMBER))
-    .join(model_versions, model_versions.c.id == predictions.c.model_id)
-    .where(
-        predictions.c.model_id == bindparam("model_id"),
-        predictions.c.sample_id == bindparam("sample_id"),
-        predictions.c.modified_ns == bindparam("modified_ns"),
+_OFFERED = (
+    select(model_versions.c.number, predictions.c.sample_id)
+    .outerjoin(
+        predictions,
+        and_(
+            predictions.c.model_id == model_versions.c.id,
+            predictions.c.sample_id == bindparam("sample_id"),
+            predictions.c.modified_ns == bindparam("modified_ns"),
+        ),
     )
+    .where(model_versions.c.id == bindparam("model_id"))
 )
 
 
-def find(tx: Connection, project: Project, sample: Sample) -> tuple[StoredPrediction, int] | None:
-    """Return the stored prediction of the serving version, with that version's number.
+def offered(tx: Connection, project: Project, sample: Sample) -> tuple[int, bool] | None:
+    """Return the serving version's number, and whether its prediction of this image is stored.
 
-    None where there is none, or where it was made from an earlier state of the image.
+    A prediction that was made from an earlier state of the image does not count. None where nothing
+    serves yet.
     """
     if project.serving_model_id is None:
         return None
@@ -31,9 +34,5 @@ def find(tx: Connection, project: Project, sample: Sample) -> tuple[StoredPredic
         "sample_id": sample.id,
         "modified_ns": sample.modified_ns,
     }
-    row = tx.execute(_FIND, values).one_or_none()
-    if row is None:
-        return None
-    columns = dict(row._mapping)
-    number = int(columns.pop(_NUMBER))
-    return StoredPrediction(**columns), number
+    row = tx.execute(_OFFERED, values).one_or_none()
+    return None if row is None else (row.number, row.sample_id is not None)

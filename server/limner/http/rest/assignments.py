@@ -11,8 +11,7 @@ from limner.http.rest.shapes.paths import AssignmentPath, ProjectPath
 from limner.http.routes import Routes
 from limner.http.urls import image_url, prediction_url
 from limner.loop.assign import Lent
-from limner.records import models, predictions
-from limner.records.rows import Assignment, AssignmentState, Sample
+from limner.records.rows import Assignment
 
 routes = Routes("Assignments", "Samples lent to annotators.")
 
@@ -27,7 +26,7 @@ def list_assignments(path: ProjectPath, query: shapes.HeldQuery) -> Response:
 @routes.get("/assignments/<id:assignment>", answers=shapes.Assignment)
 def get_assignment(path: AssignmentPath) -> Response:
     """Say how an assignment stands."""
-    return answer(_shown(service().assignments.get(path.assignment)))
+    return answer(lent_shape(service().assignments.shown(path.assignment)))
 
 
 @routes.post("/assignments/<id:assignment>/renew", answers={200: shapes.Assignment})
@@ -48,32 +47,27 @@ def skip_assignment(path: AssignmentPath, body: shapes.SkipRequest) -> Response:
     return answer(_shown(service().assignments.skip(path.assignment, body.reason)))
 
 
-def lent_shape(project: str, lent: Lent) -> shapes.Assignment:
-    """Show what was just lent, with the prediction to begin with."""
+def lent_shape(lent: Lent) -> shapes.Assignment:
+    """Show what is lent, with where to get the prediction to begin with."""
+    sample = lent.sample
     offered = (
         None
         if lent.model_number is None
         else shapes.Offered(
-            model_version=lent.model_number, url=prediction_url(project, lent.sample.id)
+            model_version=lent.model_number,
+            ready=lent.is_predicted,
+            url=prediction_url(lent.project, sample.id),
         )
     )
-    return assignment_shape(project, lent.assignment, lent.sample, offered)
-
-
-def assignment_shape(
-    project: str, assignment: Assignment, sample: Sample, offered: shapes.Offered | None
-) -> shapes.Assignment:
-    """Show an assignment."""
-    fields = {name: getattr(assignment, name) for name in _FIELDS}
     return shapes.Assignment(
-        **fields,
-        project=project,
+        **{name: getattr(lent.assignment, name) for name in _FIELDS},
+        project=lent.project,
         sample=shapes.LentSample(
             id=sample.id,
             name=sample.name,
             shape=sample.shape,
             spacing_mm=sample.spacing_mm,
-            image_url=image_url(project, sample.id),
+            image_url=image_url(lent.project, sample.id),
         ),
         prediction=offered,
     )
@@ -87,22 +81,4 @@ _FIELDS = [
 
 
 def _shown(assignment: Assignment) -> shapes.Assignment:
-    project = service().projects.of_id(assignment.project_id)
-    sample = service().samples.get(project.name, assignment.sample_id)
-    offered = None
-    if assignment.state == AssignmentState.HELD and project.serving_model_id is not None:
-        number = _stored_by(project.serving_model_id, sample)
-        if number is not None:
-            url = prediction_url(project.name, sample.id)
-            offered = shapes.Offered(model_version=number, url=url)
-    return assignment_shape(project.name, assignment, sample, offered)
-
-
-def _stored_by(model_id: int, sample: Sample) -> int | None:
-    """Return the number of the serving version where its prediction of this image is stored."""
-    with service().records.read() as tx:
-        stored = predictions.find(tx, model_id, sample.id)
-        if stored is None or stored.modified_ns != sample.modified_ns:
-            return None
-        version = models.find(tx, model_id)
-    return None if version is None else version.number
+    return lent_shape(service().assignments.shown(assignment.id))

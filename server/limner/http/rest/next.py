@@ -21,4 +21,4 @@ def next_sample(path: ProjectPath, body: NextRequest) -> Response:
     lent = service().assignments.next(path.project, body.annotator)
     if isinstance(lent, Nothing):
         return answer(NextAnswer(assignment=None, reason=lent.reason))
-    return answer(NextAnswer(assignment=lent_shape(path.project, lent), reason=None))
+    return answer(NextAnswer(assignment=lent_shape(lent), reason=None))

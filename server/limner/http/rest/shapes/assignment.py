@@ -39,7 +39,8 @@ class LentSample(Answered):
 class Offered(Answered):
     """A prediction to begin with."""
 
-    model_version: int = Field(description="Number of the version that made it.")
+    model_version: int = Field(description="Number of the version that serves.")
+    ready: bool = Field(description="Whether it is drawn already; else that is done when asked.")
     url: str = Field(description="Where it is: GET or POST it.")
 
 
