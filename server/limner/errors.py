@@ -19,6 +19,7 @@ LimnerError
 ├── SettingsError            the settings or the command line cannot be used
 ├── StorageFull              the disk is full; nothing was recorded
 ├── RecordsBusy              the database is locked by somebody else
+├── RecordsDamaged           the database is damaged, or was taken away
 └── EngineError              heavy work failed
 ├── WorkerDied           a worker process ended; carries its last words
 ├── WorkerTimeout        a worker did not answer in time and was ended
@@ -49,6 +50,7 @@ __all__ = [
     "PluginError",
     "PluginFailed",
     "RecordsBusy",
+    "RecordsDamaged",
     "SettingsError",
     "Stopped",
     "StorageFull",
@@ -105,6 +107,10 @@ class NotFound(LimnerError):
 class Conflict(LimnerError):
     """The present state does not allow what was asked."""
 
+    def __init__(self, message: str, *, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
 
 class NoModel(Conflict):
     """The project has no model version that serves yet."""
@@ -124,6 +130,10 @@ class StorageFull(LimnerError):
 
 class RecordsBusy(LimnerError):
     """The database stayed locked by somebody else for too long."""
+
+
+class RecordsDamaged(LimnerError):
+    """The database is damaged, cannot be read, or was taken away while the server ran."""
 
 
 class EngineError(LimnerError):

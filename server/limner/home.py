@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -9,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from limner.errors import Conflict, SettingsError
+from limner.errors import Conflict, SettingsError, StorageFull
 
 LOCK = "limner.lock"
 """File that a running server holds locked; it says which process that is and where it listens."""
@@ -37,6 +38,7 @@ class HomeLock:
         Raises:
             SettingsError: The folder cannot be made or written.
             HomeInUse: Another server has it.
+            StorageFull: The disk is full.
         """
         path = self.home / LOCK
         try:
@@ -52,7 +54,11 @@ class HomeLock:
         except OSError as error:
             self._close()
             raise HomeInUse(_taken(self.home)) from error
-        self.note(url=None)
+        try:
+            self.note(url=None)
+        except StorageFull:
+            self._close()
+            raise
         return self
 
     def __exit__(
@@ -66,12 +72,24 @@ class HomeLock:
         self._close()
 
     def note(self, *, url: str | None) -> None:
-        """Write down who holds the home and where it listens, for others to read."""
+        """Write down who holds the home and where it listens, for others to read.
+
+        Raises:
+            StorageFull: There is no room even for that.
+        """
         if self._file is None:
             raise RuntimeError("The home is not held; use `with`.")
         text = json.dumps({"pid": os.getpid(), "url": url}).encode()
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, text, 0)
+        try:
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, text, 0)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise StorageFull(
+                f"The disk that holds the home {self.home} is full. Make room, or choose another "
+                "folder with --home."
+            ) from error
 
     def _close(self) -> None:
         if self._file is not None:
@@ -86,6 +104,29 @@ def holder(home: Path) -> tuple[int | None, str | None]:
         return int(found["pid"]), found.get("url")
     except (OSError, ValueError, KeyError, TypeError):
         return None, None
+
+
+def check_database(home: Path, name: str) -> None:
+    """Refuse a home whose database is gone while its files are there.
+
+    A new, empty database would look as if every label had been lost, and go on from nothing.
+
+    Args:
+        home: The home.
+        name: File name of the database in it.
+
+    Raises:
+        SettingsError: Labels or models are stored there, and there is no database that knows them.
+    """
+    path = home / name
+    if path.is_file() and path.stat().st_size:
+        return
+    if any((home / "blobs").glob("[0-9a-f][0-9a-f]/*")):
+        what = "empty" if path.is_file() else "gone"
+        raise SettingsError(
+            f"The home {home} holds labels or models, but its database {name} is {what}. Put back "
+            "a copy of it, or choose another folder with --home to begin anew."
+        )
 
 
 def _taken(home: Path) -> str:

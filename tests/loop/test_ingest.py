@@ -302,10 +302,10 @@ def test_a_look_that_fails_is_tried_again(
     real = store.ingest._intake.take_in
     failures = [RecordsBusy("busy")]
 
-    def sometimes(*given: Any) -> Any:
+    def sometimes(*given: Any, **more: Any) -> Any:
         if failures:
             raise failures.pop()
-        return real(*given)
+        return real(*given, **more)
 
     monkeypatch.setattr(ingest, "RETRY_S", 0.01)
     monkeypatch.setattr(store.ingest._intake, "take_in", sometimes)

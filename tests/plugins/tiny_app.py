@@ -42,7 +42,7 @@ from limner.plugin import (
     Watch,
 )
 
-FAILURES = ("", "raise", "hang", "exit", "nan", "shape", "memory")
+FAILURES = ("", "raise", "hang", "exit", "nan", "shape", "memory", "eat")
 USUAL_STEPS = 20
 VOXELS_PER_STEP = 4096
 FORMAT = "tiny-1"
@@ -60,6 +60,7 @@ manifest = AppManifest(
         "step_seconds": Option(default=0.0, help="Extra seconds of every step.", minimum=0),
         "predict_seconds": Option(default=0.0, help="Extra seconds of a prediction.", minimum=0),
         "fail": Option(default="", help="How a prediction fails.", choices=FAILURES),
+        "fail_only": Option(default="", help="Name of the one image that this happens to."),
         "fail_train": Option(default="", help="How a training fails.", choices=FAILURES),
     },
 )
@@ -158,7 +159,7 @@ class TinyModel:
         values = np.array(self._schema.values)
         kind = np.uint8 if values[-1] <= 255 else np.uint16
         array = values[probabilities.argmax(axis=0)].astype(kind)
-        if self._options.get("fail", "") == "shape":
+        if self._failure(image) == "shape":
             array = array[..., :-1]
         return Prediction(
             answer=Mask(array=array, spacing=image.spacing, affine=image.affine),
@@ -199,10 +200,14 @@ class TinyModel:
             class_scores={k: float(np.mean(v)) for k, v in by_class.items() if v},
         )
 
+    def _failure(self, image: Image) -> str:
+        only = self._options.get("fail_only", "")
+        return str(self._options.get("fail", "")) if only in ("", image.name) else ""
+
     def _probabilities(self, image: Image) -> FloatArray:
         """(K, *spatial): the posterior of each class, float32."""
         time.sleep(float(_number(self._options, "predict_seconds")))
-        _misbehave(str(self._options.get("fail", "")))
+        _misbehave(self._failure(image))
         channels = self._moments.total.shape[1]
         _check(image, channels, self._axes)
         mean, deviation, prior = _gaussians(self._moments)
@@ -213,7 +218,7 @@ class TinyModel:
             logits -= distance**2 / 2 + np.log(deviation[:, c, None])
         powers = np.exp(logits - logits.max(axis=0))
         answer = (powers / powers.sum(axis=0)).astype(np.float32)
-        if self._options.get("fail", "") == "nan":
+        if self._failure(image) == "nan":
             answer[:] = np.nan
         shaped: FloatArray = answer.reshape(len(mean), *image.shape)
         return shaped
@@ -381,5 +386,8 @@ def _misbehave(how: str) -> None:
         os._exit(3)
     if how == "memory":
         np.empty(1 << 50)  # more than any address space holds: a true MemoryError
+    eaten = []
+    while how == "eat":
+        eaten.append(np.ones(1 << 20))  # touched, so that it counts
     while how == "hang":
         time.sleep(0.05)

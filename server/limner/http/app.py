@@ -14,10 +14,11 @@ from werkzeug.exceptions import RequestURITooLarge
 from limner.http import auth, converters, docs_page, errors, logs
 from limner.http.context import Parts, attach
 from limner.http.metrics import Metrics
-from limner.http.requests import StrictRequest
+from limner.http.requests import INCOMING, StrictRequest
 from limner.http.rest import health, resources
 from limner.http.rest import metrics as metrics_routes
 from limner.http.rest.shapes.problem import Problem
+from limner.http.spool import FOLDER
 from limner.http.sse import Streams
 from limner.settings import Settings
 
@@ -60,7 +61,14 @@ def _bare_app(settings: Settings) -> OpenAPI:
             description="Hands out the next image worth labelling, draws the outline first, and "
             "learns from the correction.",
         ),
-        security_schemes={"token": {"type": "http", "scheme": "bearer"}},
+        security_schemes={
+            "token": {"type": "http", "scheme": "bearer"},
+            "admin_token": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "The admin token, which does what the ordinary one does and more.",
+            },
+        },
         openapi_extensions={
             "security": [{"token": []}] if settings.token else [{}, {"token": []}],
         },
@@ -70,6 +78,7 @@ def _bare_app(settings: Settings) -> OpenAPI:
     )
     app.request_class = StrictRequest
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_body_bytes
+    app.config[INCOMING] = settings.home / FOLDER
     converters.install(app)
     return app
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask
-from waitress.utilities import BadRequest, Error
+from waitress.utilities import BadRequest, Error, InternalServerError
 
 from limner.errors import Unauthorised
 from limner.http import request_ids
-from limner.http.auth import check_token
+from limner.http.auth import accepted_tokens, check_token
 from limner.http.json_text import MAX_BYTES
 from limner.http.problems import MEDIA_TYPE, problem_body
+from limner.http.spool import SpooledBody, is_full, spool_in, why_not_kept
 from limner.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class _ProblemTask(ErrorTask):  # type: ignore[misc]  # waitress has no types
@@ -39,9 +43,15 @@ class _Unauthorised(Error):  # type: ignore[misc]  # waitress has no types
     reason = "Unauthorized"
 
 
+class _StorageFull(Error):  # type: ignore[misc]  # waitress has no types
+    code = 507
+    reason = "Insufficient Storage"
+
+
 def channel_class(settings: Settings) -> type[Any]:
     """Make the class of a server's connections."""
-    token = None if settings.token is None else settings.token.get_secret_value().encode()
+    tokens = accepted_tokens(settings)
+    spool = spool_in(settings.home)
 
     class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
         """Refuses what is no URL, and a stranger's big body before it is written to disk."""
@@ -56,15 +66,28 @@ def channel_class(settings: Settings) -> type[Any]:
                 self.error = BadRequest("the request target is no URL")
                 self.completed = True
                 return len(data)
-            if token is not None and self.headers_finished and not self.looked_at:
+            if tokens and self.headers_finished and not self.looked_at:
                 self.looked_at = True
                 if (self.chunked or self.content_length > MAX_BYTES) and not self.completed:
-                    self._look(token)
+                    self._look()
+            if self.completed and self.error is None:
+                self._check_kept()
             return consumed
 
-        def _look(self, token: bytes) -> None:
+        def parse_header(self, header_plus: bytes) -> None:
+            super().parse_header(header_plus)
+            if self.body_rcv is not None:
+                self.body_rcv.buf = SpooledBody(self.adj.inbuf_overflow, spool)
+
+        def _check_kept(self) -> None:
+            failure = None if self.body_rcv is None else self.body_rcv.getbuf().failure
+            if failure is not None:
+                kind = _StorageFull if is_full(failure) else InternalServerError
+                self.error = kind(why_not_kept(failure))
+
+        def _look(self) -> None:
             try:
-                check_token(self.headers.get("AUTHORIZATION"), token)
+                check_token(self.headers.get("AUTHORIZATION"), tokens)
             except Unauthorised as error:
                 self.error = _Unauthorised(str(error))
                 self.completed = True
@@ -72,5 +95,15 @@ def channel_class(settings: Settings) -> type[Any]:
     class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         parser_class = Parser
         error_task_class = _ProblemTask
+
+        def send(self, data: bytes, do_close: bool = True) -> int:
+            if not data:
+                # A file that became shorter than was promised while it was sent: waiting for the
+                # rest would never end, so the connection does, and the reader knows it lacks some.
+                log.warning("A file became shorter while it was sent; its connection is closed")
+                self.will_close = True
+                return 0
+            sent: int = super().send(data, do_close)
+            return sent
 
     return Channel

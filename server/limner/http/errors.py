@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response as WsgiResponse
 
 from limner import errors
 from limner.http.problems import problem_response
+from limner.stores.durable import FULL
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ KINDS: Mapping[type[errors.LimnerError], Kind] = {
     errors.SettingsError: Kind(422, "Settings cannot be used"),
     errors.StorageFull: Kind(507, "The disk is full"),
     errors.RecordsBusy: Kind(503, "The database is busy", retry_after_s=1),
+    errors.RecordsDamaged: Kind(500, "The database cannot be used"),
     errors.EngineError: Kind(500, "Heavy work failed"),
     errors.WorkerDied: Kind(503, "A worker process died", retry_after_s=5),
     errors.WorkerTimeout: Kind(504, "A worker did not answer in time"),
@@ -61,7 +63,6 @@ KINDS: Mapping[type[errors.LimnerError], Kind] = {
 }
 """Every class of `limner.errors` is here: a test holds it."""
 
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _BAD_NAME = {errno.ENAMETOOLONG, errno.ELOOP}
 
 
@@ -125,7 +126,7 @@ def answer_http(error: HTTPException) -> WsgiResponse:
 
 def answer_system(error: OSError) -> Response:
     """Answer a failure of the operating system; a full disk is said as such."""
-    if error.errno in _DISK_FULL:
+    if error.errno in FULL:
         return answer_known(errors.StorageFull("The disk is full; nothing was recorded."))
     if error.errno in _BAD_NAME:
         return answer_known(

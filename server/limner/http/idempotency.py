@@ -6,6 +6,7 @@ changed nothing, so trying it again with the same key is sound and may succeed.
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -15,10 +16,12 @@ from contextlib import contextmanager
 from flask import Response, request
 from werkzeug.exceptions import Conflict as HttpConflict
 
-from limner.errors import InvalidRequest
+from limner.errors import InvalidRequest, LimnerError
 from limner.http.arguments import request_digest
 from limner.http.context import service
 from limner.records import idempotency
+
+log = logging.getLogger(__name__)
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -107,5 +110,9 @@ def _keep(key: str, route: str, digest: str, response: Response) -> None:
         headers=headers,
         created_at=time.time(),
     )
-    with service().records.write() as tx:
-        idempotency.put(tx, answer)
+    try:
+        with service().records.write() as tx:
+            idempotency.put(tx, answer)
+    except LimnerError as error:
+        # It is done and this is its answer; to say otherwise would have it done again.
+        log.warning("An answer was not kept under its key: %s", type(error).__name__)

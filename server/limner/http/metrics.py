@@ -103,10 +103,16 @@ class _FromService(Collector):
             name: GaugeMetricFamily(name, text, labels=["project"])
             for name, (text, _) in _PROJECT_GAUGES.items()
         }
+        looked = families["limner_store_looked_at"] = GaugeMetricFamily(
+            "limner_store_looked_at",
+            "1 once the whole store has been looked at since the start.",
+            labels=["project"],
+        )
         cursor: str | None = None
         while True:
             page = self._service.projects.list(cursor, _PAGE)
             for project in page.items:
+                looked.add_metric([project.name], self._service.ingest.has_looked(project.name))
                 for name, (_, read) in _PROJECT_GAUGES.items():
                     families[name].add_metric([project.name], read(project))
             cursor = page.next

@@ -107,6 +107,10 @@ class Server:
             "channel_request_lookahead": 1,
             "max_request_body_size": self.settings.limits.max_body_bytes + 1,
             "max_request_header_size": 1 << 16,
+            # What is sent comes from files or from memory in small pieces: it is never written to a
+            # disk on its way out, which may be full.
+            "outbuf_high_watermark": 4 << 20,
+            "outbuf_overflow": 1 << 62,
             "asyncore_use_poll": True,
             "ident": None,
             "expose_tracebacks": False,

@@ -254,4 +254,10 @@ def _where(path: Path, fields: dict[str, str], end: int, is_packed: bool) -> tup
         raise UnsupportedFormat(
             f"{path.name}: its pixels are in {named!r}; they are read from the same folder only."
         )
-    return path.parent / named, skip
+    beside = path.parent / named
+    if beside.is_symlink() and beside.resolve().parent != path.parent.resolve():
+        raise UnsupportedFormat(
+            f"{path.name}: its pixels are in {named!r}, a link that leads to another folder; they "
+            "are read from the same folder only."
+        )
+    return beside, skip

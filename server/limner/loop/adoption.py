@@ -10,6 +10,7 @@ labels would train on all of them and could measure nothing.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ from limner.records.rows import Label, Project, Sample, SampleState
 from limner.settings import ProjectSettings
 
 _BATCH = 500
+_CLOCKS_DIFFER_S = 60.0
+"""How far the clock of a file server may be from ours."""
 _USABLE = {SampleState.READY, SampleState.LABELLED, SampleState.SET_ASIDE}
 
 
@@ -82,12 +85,12 @@ class Adoption:
     def _is_wanted(self, sample: Sample, adopted: Label | None, path: Path) -> bool:
         if adopted is None:
             return sample.label_id is None
+        if sample.label_id not in (None, adopted.id):
+            return False
         try:
-            size = os.stat(path).st_size
+            return adopted.adopted_from != str(path) or not _is_same(path, adopted)
         except OSError:
             return False
-        is_same = adopted.adopted_from == str(path) and adopted.size_bytes == size
-        return not is_same and sample.label_id in (None, adopted.id)
 
     def _adopt_one(
         self,
@@ -105,3 +108,18 @@ class Adoption:
         except (ImageError, Conflict, NotFound) as error:
             problems[str(path)] = str(error)
             return None
+
+
+def _is_same(path: Path, adopted: Label) -> bool:
+    """Tell whether a file still holds what was adopted from it.
+
+    One that was not touched since is not read again. The time of its last change of any kind counts
+    (`ctime`): a copy keeps the time that it was written at, and may be older than what it replaces.
+    """
+    status = os.stat(path)
+    if status.st_size != adopted.size_bytes:
+        return False
+    if status.st_ctime < adopted.created_at - _CLOCKS_DIFFER_S:
+        return True
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == adopted.sha256

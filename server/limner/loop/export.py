@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -29,6 +30,7 @@ _CHUNK = 1 << 20
 _BATCH = 200
 # The oldest time a zip can say: the same labels give the same bytes.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
+_CHANGED = "it changed while it was exported; leave its files out, or export again"
 
 
 class Exports:
@@ -42,7 +44,8 @@ class Exports:
     def stream(self, project: str, format: str) -> Iterator[bytes]:
         """Return a zip of the newest submitted label of every sample, in pieces.
 
-        Samples whose image cannot be read by now are left out and listed in `skipped.txt`.
+        Samples whose image cannot be read by now are left out and listed in `skipped.txt`, and so
+        are those whose files change while they are sent: `dataset.json` does not count them.
 
         Args:
             project: Name of the project.
@@ -94,8 +97,13 @@ class Exports:
                         log.warning("export of %s skips sample %d", project.name, sample.id)
                         skipped.append(f"{sample.name}: {error}")
                         continue
+                    before = [_signature(file) for _, file in files]
                     for path, file in files:
                         yield from _written(archive, sink, path, file)
+                    if before != [_signature(file) for _, file in files]:
+                        log.warning("export of %s: sample %d changed", project.name, sample.id)
+                        skipped.append(f"{sample.name}: {_CHANGED}")
+                        continue
                 layout.add(name)
             text = json.dumps(layout.data_set(), indent=2, ensure_ascii=False) + "\n"
             yield from _written(archive, sink, "dataset.json", io.BytesIO(text.encode()))
@@ -125,6 +133,14 @@ class _Sink:
         data = b"".join(self._pieces)
         self._pieces.clear()
         return data
+
+
+def _signature(file: BinaryIO) -> tuple[int, int] | None:
+    """Return size and time of a file as they are now; None for what lies in memory."""
+    if isinstance(file, io.BytesIO):
+        return None
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
 
 
 def _written(archive: zipfile.ZipFile, sink: _Sink, path: str, file: BinaryIO) -> Iterator[bytes]:

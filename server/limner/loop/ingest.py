@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from pathlib import Path, PurePosixPath
 
 from limner.errors import LimnerError, NotFound
@@ -101,6 +101,11 @@ class Ingest:
                 lambda: wanted <= self._looked_at or self._is_stopping, timeout_s
             )
 
+    def has_looked(self, name: str) -> bool:
+        """Tell whether a project's store has been looked at as a whole since the start."""
+        with self._changed:
+            return name in self._looked_at
+
     def sync(self, project: str) -> SyncReport:
         """Look at a whole store now: take in what is new, changed, back or gone; adopt labels.
 
@@ -159,7 +164,7 @@ class Ingest:
         affected = found if len(found) <= BATCH else touched
         tally = Tally()
         for batch in batches(affected):
-            tally += self._taken_in(project, batch, None)
+            tally += self._taken_in(project, batch, None, told=paths)
         names = {each.name for each in found}
         files = paths | {file for each in affected for file in each.files}
         candidates = {name for file in files for name in _names_of(file)} - names
@@ -171,9 +176,14 @@ class Ingest:
         return self._done(project, SyncReport(tally=tally, adopted=adopted, problems=problems))
 
     def _taken_in(
-        self, project: Project, batch: list[Entry], seen: Callable[[int], None] | None
+        self,
+        project: Project,
+        batch: list[Entry],
+        seen: Callable[[int], None] | None,
+        *,
+        told: Set[str] = frozenset(),
     ) -> Tally:
-        tally = self._intake.take_in(project, batch, seen)
+        tally = self._intake.take_in(project, batch, seen, told=told)
         if tally.is_news:
             data = {"change": "taken_in", "new": tally.new, "changed": tally.changed}
             self._events.publish("sample", project.name, data)

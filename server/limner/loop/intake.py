@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,6 +31,8 @@ BATCH = 500
 
 FEW = 50
 """Most samples that one transaction changes one by one: label submits wait for it."""
+
+_SECOND_NS = 1_000_000_000
 
 _GONE = {SampleState.VANISHED, SampleState.REMOVED}
 
@@ -67,7 +69,12 @@ class Intake:
         self._clock = clock
 
     def take_in(
-        self, project: Project, entries: Sequence[Entry], seen: Callable[[int], None] | None = None
+        self,
+        project: Project,
+        entries: Sequence[Entry],
+        seen: Callable[[int], None] | None = None,
+        *,
+        told: Set[str] = frozenset(),
     ) -> Tally:
         """Take in files of a store, at most `BATCH` of them; known and unchanged ones cost little.
 
@@ -75,6 +82,8 @@ class Intake:
             project: Whose files.
             entries: What the store holds, each name once.
             seen: Told the id of every known sample among them.
+            told: Files that were told to have changed. Where times are kept in whole seconds, one
+                may have changed twice within the same: size and time alone would not show it.
         """
         with self._records.read() as tx:
             known = sample_rows.known(tx, project.id, [each.name for each in entries])
@@ -83,7 +92,10 @@ class Intake:
                 seen(each.id)
         new = [each for each in entries if each.name not in known]
         differing = [
-            each for each in entries if each.name in known and _differs(each, known[each.name])
+            each
+            for each in entries
+            if each.name in known
+            and _differs(each, known[each.name], is_told=_is_among(each, told))
         ]
         tally = Tally(unchanged=len(entries) - len(new) - len(differing))
         tally += self._add(project, new)
@@ -157,8 +169,10 @@ class Intake:
         came_back = sample.state == SampleState.VANISHED
         is_same = (sample.size_bytes, sample.modified_ns) == (entry.size_bytes, entry.modified_ns)
         values = _file_columns(entry, header)
-        if not is_same:
+        if not (is_same and came_back):
             sample_rows.forget_descriptions(tx, sample.id)
+        if is_same and not came_back:
+            sample_rows.outdate_predictions(tx, sample.id)
         if isinstance(header, ImageError):
             close(tx, project, sample, SampleState.UNREADABLE, **values)
         elif _moved(sample, header):
@@ -214,11 +228,16 @@ def batches(entries: Iterable[Entry]) -> Iterable[list[Entry]]:
         yield batch
 
 
-def _differs(entry: Entry, known: Known) -> bool:
+def _is_among(entry: Entry, told: Set[str]) -> bool:
+    return bool(told) and not told.isdisjoint(entry.files)
+
+
+def _differs(entry: Entry, known: Known, *, is_told: bool) -> bool:
     if known.state == SampleState.REMOVED:
         return False
     return (
-        known.state == SampleState.VANISHED
+        (is_told and entry.modified_ns % _SECOND_NS == 0)
+        or known.state == SampleState.VANISHED
         or known.size_bytes != entry.size_bytes
         or known.modified_ns != entry.modified_ns
         or tuple(known.files) != entry.files

@@ -191,7 +191,9 @@ class Retrain:
         with self._records.read() as tx:
             last = job_rows.newest(tx, project.id, JobKind.TRAIN)
         since = project.created_at if last is None else last.created_at
-        return self._clock() - since >= 60 * minutes
+        passed = self._clock() - since
+        # A clock that was set back must not silence the timer until it has caught up.
+        return passed >= 60 * minutes or passed < 0
 
     def _can_train(self, project: Project) -> bool:
         try:

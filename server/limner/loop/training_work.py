@@ -15,6 +15,7 @@ from limner.loop.models import model_key
 from limner.loop.plain import plain
 from limner.loop.training_plan import TrainingPlan
 from limner.plugin import Trained, Watch
+from limner.stores.durable import full_disk_said
 
 log = logging.getLogger(__name__)
 
@@ -48,15 +49,18 @@ class TrainingWork:
         Raises:
             Stopped: The watch said so; what was checkpointed stays.
             EngineError: The training failed.
+            StorageFull: The disk is full.
         """
         workspace = self.folder / name
-        workspace.mkdir(parents=True, exist_ok=True)
+        with full_disk_said(self.folder):
+            workspace.mkdir(parents=True, exist_ok=True)
         finished = workspace / _FINISHED
         trained = _read(finished)
         if trained is not None:
             return trained
         cache = self.folder.parent / "cache"
-        cache.mkdir(parents=True, exist_ok=True)
+        with full_disk_said(cache):
+            cache.mkdir(parents=True, exist_ok=True)
         trained = self.engine.train(
             TrainTask(
                 app=self.plan.project.app,
@@ -105,11 +109,12 @@ def sweep(folder: Path, jobs: Sequence[int]) -> None:
 def _write(path: Path, trained: Trained) -> None:
     values = {**plain(asdict(trained)), "weights": str(trained.weights)}
     temporary = path.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(values, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with full_disk_said(path.parent):
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump(values, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
 
 
 def _read(path: Path) -> Trained | None:

@@ -12,6 +12,7 @@ SQLAlchemy's SQLite documentation has it.
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -23,14 +24,20 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from limner.errors import LimnerError, RecordsBusy, SettingsError, StorageFull
+from limner.errors import (
+    LimnerError,
+    RecordsBusy,
+    RecordsDamaged,
+    SettingsError,
+    StorageFull,
+)
 
 log = logging.getLogger(__name__)
 
 FILE_NAME = "limner.sqlite"
 """Name of the database file in the server's home."""
 
-HEAD = "0001"
+HEAD = "0002"
 """Newest migration. Known here so that an ordinary start need not import Alembic."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -38,6 +45,13 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 # A full disk can also strike while the write-ahead log's index grows.
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN}
+_DAMAGED = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+}
 
 
 class Records:
@@ -59,6 +73,7 @@ class Records:
         self._wait_s = wait_s
         self._lock = threading.Lock()
         self._owner: int | None = None
+        self._file: tuple[int, int] | None = None
         if url.get_backend_name() == "sqlite":
             self._readers = _sqlite_engine(url, "BEGIN", wait_s, pool_size=8, max_overflow=-1)
             self._writer = _sqlite_engine(
@@ -86,6 +101,15 @@ class Records:
         records = cls(_url(url_or_home), wait_s=wait_s)
         try:
             records._migrate()
+            records._file = records._identity()
+        except RecordsDamaged as error:
+            records.close()
+            reason = getattr(error.__cause__, "orig", error)
+            raise SettingsError(
+                f"The database {records.url.render_as_string()} cannot be opened: {reason}. Check "
+                "that the path is right and may be written; where the file is damaged, put back a "
+                "copy of it."
+            ) from error
         except LimnerError:
             records.close()
             raise
@@ -108,7 +132,9 @@ class Records:
 
         Raises:
             RecordsBusy: Too many readers, or the database is locked by somebody else.
+            RecordsDamaged: The database is damaged, or its file was taken away.
         """
+        self._check_file()
         with _translated(), self._readers.connect() as connection, connection.begin():
             yield connection
 
@@ -121,6 +147,7 @@ class Records:
         Raises:
             RecordsBusy: Other writers took longer than the deadline. Nothing was written.
             StorageFull: The disk is full. Nothing was written.
+            RecordsDamaged: The database is damaged, or its file was taken away.
         """
         if self._owner == threading.get_ident():
             raise RuntimeError(
@@ -133,8 +160,10 @@ class Records:
             )
         self._owner = threading.get_ident()
         try:
+            self._check_file()
             with _translated(), self._writer.begin() as connection:
                 yield connection
+            self._check_file()  # what was written to a file that nobody finds again is lost
         finally:
             self._owner = None
             self._lock.release()
@@ -143,6 +172,28 @@ class Records:
         """Close every connection that is not in use."""
         for engine in self.engines:
             engine.dispose()
+
+    def _check_file(self) -> None:
+        """Refuse to go on with a file that was removed or replaced: its open copy is a dead end.
+
+        Raises:
+            RecordsDamaged: It was.
+        """
+        if self._file is not None and self._identity() != self._file:
+            raise RecordsDamaged(
+                f"The database {self.url.database} was removed or replaced while the server ran, "
+                "so nothing can be recorded. Put the file back where it was; or, to go on with "
+                "another one, start the server again."
+            )
+
+    def _identity(self) -> tuple[int, int] | None:
+        if self.url.get_backend_name() != "sqlite" or self.url.database in (None, "", ":memory:"):
+            return None
+        try:
+            found = os.stat(str(self.url.database))
+        except OSError:
+            return 0, 0
+        return found.st_dev, found.st_ino
 
     def _migrate(self) -> None:
         with self.read() as tx:
@@ -217,6 +268,11 @@ def _translated() -> Iterator[None]:
             raise StorageFull(
                 "The disk that holds the database is full; nothing was recorded. Make room and "
                 "try again."
+            ) from error
+        if code is not None and code & 0xFF in _DAMAGED:
+            raise RecordsDamaged(
+                f"The database cannot be used: {error.orig}. Stop the server; check the disk and "
+                "the rights of the file; where it is damaged, put back a copy of it."
             ) from error
         raise
 

@@ -87,6 +87,14 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class PluginState(StrEnum):
+    """Whether a plugin that was registered is still wanted."""
+
+    ACTIVE = "active"
+    RETIRED = "retired"
+    """Taken out by somebody; left out at a start, too."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """A labelling task. Fields are those of `tables.projects`."""
@@ -271,3 +279,16 @@ class StoreProblem:
     path: str
     problem: str
     seen_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredPlugin:
+    """A plugin that was registered or retired at run time. Fields of `tables.plugins`."""
+
+    kind: str
+    name: str
+    location: str | None
+    revision: int
+    state: str
+    digest: str
+    registered_at: float

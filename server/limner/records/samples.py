@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select,
 from limner.records import availability
 from limner.records.availability import IN_VALIDATION, NOT_IN_VALIDATION, READY
 from limner.records.rows import Sample, SampleState
-from limner.records.tables import descriptions, samples
+from limner.records.tables import descriptions, predictions, samples
 
 _BY_ID = select(samples).where(samples.c.id == bindparam("id"))
 _OF_PROJECT = _BY_ID.where(samples.c.project_id == bindparam("project_id"))
@@ -158,6 +158,15 @@ def forget_descriptions(tx: Connection, sample_id: int) -> None:
     """
     tx.execute(_FORGET, {"id": sample_id})
 
+
+def outdate_predictions(tx: Connection, sample_id: int) -> None:
+    """Have what was predicted for a sample made again, though its file's time is as it was."""
+    tx.execute(_OUTDATE, {"id": sample_id})
+
+
+_OUTDATE = (
+    predictions.update().where(predictions.c.sample_id == bindparam("id")).values(modified_ns=-1)
+)
 
 _FORGET = descriptions.delete().where(descriptions.c.sample_id == bindparam("id"))
 

@@ -13,7 +13,8 @@ from typing import BinaryIO
 from limner.errors import StorageFull
 
 _CHUNK = 1 << 20
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+"""Errors that mean that there is no room: on the disk, for this user, or for one file."""
 
 
 @contextmanager
@@ -26,7 +27,7 @@ def full_disk_said(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise StorageFull(
                 f"The disk that holds {folder} is full; nothing was recorded. Make room and try "
                 "again."
