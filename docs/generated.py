@@ -36,7 +36,7 @@ def routes() -> Iterator[str]:
 def commands() -> Iterator[str]:
     """Show the help of every command."""
     yield f"```text\n{run_limner('--help')}\n```\n"
-    for name in ("serve", "demo", "status", "export", "plugins", "openapi"):
+    for name in ("serve", "demo", "status", "export", "plugins", "new", "openapi"):
         yield f"## limner {name}\n\n```text\n{run_limner(name, '--help')}\n```\n"
 
 

@@ -1,4 +1,4 @@
-"""The command line: `limner serve`, `demo`, `status`, `export`, `plugins`, `openapi`, `version`."""
+"""The command line: every sub-command of `limner`, such as `limner serve` and `limner new`."""
 
 from __future__ import annotations
 
