@@ -15,6 +15,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 ROUTES = {
     "GET /info",
     "GET /plugins",
+    "POST /plugins",
+    "DELETE /plugins/{kind}/{name}",
     "GET /projects",
     "POST /projects",
     "GET /projects/{project}",
@@ -121,6 +123,22 @@ def test_posts_name_the_header_that_makes_them_safe_to_repeat(document: dict[str
         and "Idempotency-Key" not in [each["name"] for each in operation["parameters"]]
     ]
     assert without == ["predict"]
+
+
+def test_routes_that_ask_for_a_right_say_so(document: dict[str, Any]) -> None:
+    admin = [
+        (method, path.removeprefix("/api/v1"), operation)
+        for method, path, operation in operations(document)
+        if operation.get("security") == [{"admin_token": []}]
+    ]
+    assert {(method, path) for method, path, _ in admin} == {
+        ("POST", "/plugins"),
+        ("DELETE", "/plugins/{kind}/{name}"),
+    }
+    assert document["components"]["securitySchemes"]["admin_token"]["scheme"] == "bearer"
+    for _, _, operation in admin:
+        assert "admin token" in operation["responses"]["403"]["description"]
+        assert "application/problem+json" in operation["responses"]["401"]["content"]
 
 
 def test_the_docs_page_needs_no_network(http: httpx.Client) -> None:

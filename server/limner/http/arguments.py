@@ -43,10 +43,11 @@ def body_shape(shape: type[S]) -> S:
 
     Raises:
         BadRequest: Not JSON.
-        UnsupportedMediaType: Said to be something else.
+        UnsupportedMediaType: Said to be something else, or compressed.
         InvalidRequest: JSON, but not of this shape.
         RequestEntityTooLarge: Over 1 MiB.
     """
+    _check_coding()
     if (request.content_length or 0) > MAX_BYTES:
         raise RequestEntityTooLarge(f"A JSON body has at most {MAX_BYTES} bytes.")
     raw = request.get_data(cache=True, parse_form_data=False) or b""
@@ -70,10 +71,11 @@ def form_shape(shape: type[S]) -> S:
     """Read a multipart form; files are spooled to disk above 512 kB.
 
     Raises:
-        UnsupportedMediaType: The body is not multipart/form-data.
+        UnsupportedMediaType: The body is not multipart/form-data, or compressed.
         BadRequest: It is broken.
         InvalidRequest: It is sound, but not of this shape.
     """
+    _check_coding()
     if request.mimetype != "multipart/form-data":
         raise UnsupportedMediaType("Send a form with Content-Type: multipart/form-data.")
     # An empty field of a form is one that was not filled in.
@@ -84,6 +86,16 @@ def form_shape(shape: type[S]) -> S:
         if file.filename:
             values[name] = file
     return _validated(shape, values, "The form")
+
+
+def _check_coding() -> None:
+    """Refuse a body that says that it is compressed: it would be read as something else."""
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in {"", "identity"}:
+        raise UnsupportedMediaType(
+            f"A body with Content-Encoding: {_short(coding, quoted=False)} is not read; send it as "
+            "it is."
+        )
 
 
 def request_digest() -> str:

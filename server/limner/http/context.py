@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 from flask import Flask, current_app, request
 
+from limner.errors import InvalidRequest
+
 if TYPE_CHECKING:
     from limner.http.metrics import Metrics
     from limner.http.sse import Streams
@@ -17,7 +19,7 @@ EXTENSION = "limner"
 """Key of the parts in `Flask.extensions`."""
 
 ACTOR_HEADER = "Limner-Actor"
-_ACTOR = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+_ACTOR = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,16 @@ def service() -> Service:
 
 
 def actor() -> str:
-    """Say who asks, for the audit trail: the header `Limner-Actor`, or `api` where none is usable.
+    """Say who asks, for the audit trail: the header `Limner-Actor`, or `api` where there is none.
 
     It is what the caller says of itself, not a proof: the token is the proof.
+
+    Raises:
+        InvalidRequest: Over 200 characters, or with control characters.
     """
     name = request.headers.get(ACTOR_HEADER, "").strip()
-    return name if _ACTOR.fullmatch(name) else "api"
+    if name and not _ACTOR.fullmatch(name):
+        raise InvalidRequest(
+            f"{ACTOR_HEADER} has {len(name)} characters; take at most 200, no control characters."
+        )
+    return name or "api"

@@ -18,8 +18,15 @@ class IdConverter(IntegerConverter):
     regex = r"[1-9][0-9]{0,17}"
 
 
+class KindConverter(BaseConverter):
+    """What a plugin is."""
+
+    regex = r"app|strategy"
+
+
 def install(app: Flask) -> None:
-    """Make `<slug:…>` and `<id:…>` known to an application's routes."""
+    """Make `<slug:…>`, `<id:…>` and `<kind:…>` known to an application's routes."""
     app.url_map.converters["slug"] = SlugConverter
     app.url_map.converters["id"] = IdConverter
+    app.url_map.converters["kind"] = KindConverter
     app.url_map.merge_slashes = False  # `//` is no way to say `/`: no redirects

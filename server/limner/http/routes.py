@@ -13,8 +13,10 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel
 
 from limner.http.arguments import body_shape, form_shape, path_shape, query_shape
+from limner.http.context import actor
 from limner.http.idempotency import once
 from limner.http.rest.shapes.headers import ActorHeader, KeyedHeaders
+from limner.http.rights import MEANINGS, Right, demand
 
 PREFIX = "/api/v1"
 
@@ -67,19 +69,28 @@ class Routes:
         answers: Mapping[int, type[BaseModel] | Media | None],
         also: Mapping[int, str] | None = None,
         keyed: bool = True,
+        right: Right | None = None,
     ) -> Callable[[V], V]:
-        """Declare a route that does something; `keyed` ones honour `Idempotency-Key`."""
-        return self._route("post", rule, answers, also or {}, keyed=keyed)
+        """Declare a route that does something; `keyed` ones honour `Idempotency-Key`.
+
+        Where a `right` is named, only a token that carries it is answered.
+        """
+        return self._route("post", rule, answers, also or {}, keyed=keyed, right=right)
 
     def patch(self, rule: str, *, answers: type[BaseModel]) -> Callable[[V], V]:
         """Declare a route that changes some fields."""
         return self._route("patch", rule, {200: answers}, {})
 
     def delete(
-        self, rule: str, *, answers: Mapping[int, type[BaseModel] | None]
+        self,
+        rule: str,
+        *,
+        answers: Mapping[int, type[BaseModel] | None],
+        also: Mapping[int, str] | None = None,
+        right: Right | None = None,
     ) -> Callable[[V], V]:
-        """Declare a route that ends or removes something."""
-        return self._route("delete", rule, answers, {})
+        """Declare a route that ends or removes something; `right` is as in `post`."""
+        return self._route("delete", rule, answers, also or {}, right=right)
 
     def _route(
         self,
@@ -89,7 +100,14 @@ class Routes:
         also: Mapping[int, str],
         *,
         keyed: bool = False,
+        right: Right | None = None,
     ) -> Callable[[V], V]:
+        security: list[dict[str, list[Any]]] | None = (
+            None if right is None else [{"admin_token": []}]
+        )
+        if right is not None:
+            also = {**_right_refusals(right), **also}
+
         def declare(view: V) -> V:
             responses: dict[str, Any] = {
                 str(status): _documented(shape) for status, shape in answers.items()
@@ -102,8 +120,9 @@ class Routes:
                 summary=summary,
                 description=more.strip() or summary,
                 responses=responses | _problems(),
+                security=security,
             )
-            handle = checked(view, keyed=keyed)
+            handle = checked(view, keyed=keyed, right=right, changes=method != "get")
             if method != "get":
                 # Seen by the documentation only.
                 header = KeyedHeaders if keyed else ActorHeader
@@ -114,9 +133,18 @@ class Routes:
         return declare
 
 
-def checked(view: View, *, keyed: bool = False) -> View:
-    """Wrap a view so that its arguments are read from the request and checked."""
+def checked(
+    view: View, *, keyed: bool = False, right: Right | None = None, changes: bool = False
+) -> View:
+    """Wrap a view so that its caller's right is checked, then its arguments are read and checked.
+
+    Where the view `changes` something, who asks is checked too.
+    """
     hints = get_type_hints(view)
+    body = hints.get("body")
+    if body is not None and not any(each.is_required() for each in body.model_fields.values()):
+        # No body at all counts as `{}`; flask-openapi3 documents every body as needed.
+        body.model_config["openapi_extra"] = {"required": False}
     readers: list[tuple[str, Callable[[type[BaseModel]], BaseModel], type[BaseModel]]] = [
         (name, reader, hints[name])
         for name, reader in (("query", query_shape), ("body", body_shape), ("form", form_shape))
@@ -126,6 +154,10 @@ def checked(view: View, *, keyed: bool = False) -> View:
 
     @functools.wraps(view)
     def handle(**parts: Any) -> Response:
+        if right is not None:
+            demand(right)
+        if changes:
+            actor()
         arguments: dict[str, Any] = {} if path is None else {"path": path_shape(path, parts)}
         for name, read, shape in readers:
             arguments[name] = read(shape)
@@ -141,15 +173,27 @@ def _documented(answer: type[BaseModel] | Media | None) -> Any:
     if answer is None or isinstance(answer, type):
         return answer
     return {
-        "description": "; ".join(answer.values()),
-        "content": {
-            media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in answer
-        },
+        "description": "; ".join(dict.fromkeys(answer.values())),
+        "content": {media_type: _media_schema(media_type) for media_type in answer},
     }
+
+
+def _media_schema(media_type: str) -> dict[str, Any]:
+    # A stream of events is no file; OpenAPI 3.1 has no words for what is in one.
+    if media_type == "text/event-stream":
+        return {}
+    return {"schema": {"type": "string", "format": "binary"}}
 
 
 def _problem(text: str) -> dict[str, Any]:
     return {"description": text, "content": {"application/problem+json": {"schema": _PROBLEM}}}
+
+
+def _right_refusals(right: Right) -> dict[int, str]:
+    return {
+        401: "No token that this server knows was sent.",
+        403: f"The token that was sent may not {MEANINGS[right]}, or no admin token is set.",
+    }
 
 
 def _problems() -> dict[str, Any]:

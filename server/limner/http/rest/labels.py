@@ -13,7 +13,7 @@ from limner.http.rest.shapes import label as shapes
 from limner.http.rest.shapes.paths import LabelPath, SamplePath
 from limner.http.routes import Routes
 from limner.http.urls import label_url
-from limner.images import media_type
+from limner.images import MASK_TYPES, media_type
 from limner.records.rows import Label, LabelState
 
 routes = Routes("Labels", "Answers of annotators. A correction is a new version.")
@@ -57,7 +57,9 @@ def list_labels(path: SamplePath) -> Response:
 
 @routes.get(
     "/labels/<id:label>/content",
-    answers={"application/octet-stream": "The file exactly as it was submitted."},
+    answers=dict.fromkeys(
+        map(media_type, MASK_TYPES.values()), "The file exactly as it was submitted."
+    ),
     also={206: "The part that was asked for.", 304: "Nothing new.", 416: "No such part."},
 )
 def get_label_content(path: LabelPath) -> Response:

@@ -15,7 +15,7 @@ from limner.http.rest.shapes import sample as shapes
 from limner.http.rest.shapes.paths import ProjectPath, SamplePath
 from limner.http.routes import Routes
 from limner.http.urls import image_url, sample_url
-from limner.images import image_suffix, media_type
+from limner.images import IMAGE_SUFFIXES, image_suffix, media_type
 from limner.records import rows
 
 routes = Routes("Samples", "Images to label.")
@@ -73,7 +73,7 @@ def delete_sample(path: SamplePath) -> Response:
 
 @routes.get(
     "/projects/<slug:project>/samples/<id:sample>/image",
-    answers={"application/octet-stream": "The file itself, in its own format."},
+    answers=dict.fromkeys(map(media_type, IMAGE_SUFFIXES), "The file itself, in its own format."),
     also={206: "The part that was asked for.", 304: "Nothing new.", 416: "No such part."},
 )
 def get_image(path: SamplePath, query: shapes.ImageQuery) -> Response:
@@ -94,12 +94,16 @@ def get_image(path: SamplePath, query: shapes.ImageQuery) -> Response:
 
 
 def _etag(file: Path) -> str:
-    """Tell contents apart by time and size: hashing gigabytes at every request would not do."""
+    """Tell contents apart by times and size: hashing gigabytes at every request would not do.
+
+    The time of any change counts beside the one that the file says it was written at, which copying
+    keeps and anybody can set.
+    """
     try:
         found = file.stat()
     except OSError:
         raise NotFound("The sample's file is gone from the disk.") from None
-    return f"{found.st_mtime_ns:x}-{found.st_size:x}"
+    return f"{found.st_mtime_ns:x}-{found.st_ctime_ns:x}-{found.st_size:x}"
 
 
 def sample_shape(project: str, sample: rows.Sample) -> shapes.Sample:

@@ -36,12 +36,15 @@ Instant = Annotated[
 ]
 """A time in UTC (RFC 3339)."""
 
-Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=500)]
-"""Text without control characters."""
+_CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+"""Control characters and separators of lines and paragraphs: `limner.loop.texts` refuses them."""
+
+Line = Annotated[str, StringConstraints(pattern=rf"^[^{_CONTROLS}]*$", max_length=500)]
+"""Text of one line without control characters."""
 
 PersonName = Annotated[
     str,
-    StringConstraints(pattern=r"^[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$", min_length=1, max_length=200),
+    StringConstraints(pattern=rf"^[^ {_CONTROLS}][^{_CONTROLS}]*$", min_length=1, max_length=200),
 ]
 """Name of an annotator: 1 to 200 characters, no control characters, no blank in front."""
 
