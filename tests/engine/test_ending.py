@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
-from limner.engine import Engine, local
+from limner.engine import Engine, crew, local
 from limner.errors import EngineError
 from limner.plugin import Pool
 from limner.settings import EngineSettings
@@ -63,7 +63,7 @@ def test_stopping_answers_everyone_who_waits_within_a_few_seconds(
             pool.submit(engine.train, world.task(tmp_path, step_seconds=1.0), watcher)  # type: ignore[arg-type]
         )
         assert watcher.began.wait(30)
-        wait_until(lambda: len(engine._predictions) == 4)
+        wait_until(lambda: len(engine._default.predictions) == 4)
         began = time.monotonic()
         engine.stop()
         for future in futures:
@@ -92,7 +92,7 @@ def test_an_engine_that_was_never_started_can_be_stopped(registry: Any, tmp_path
 def test_a_worker_that_rests_gives_its_memory_back_and_comes_again(
     make_engine: MakeEngine, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "PICKER_IDLE_S", 0.05)
+    monkeypatch.setattr(crew, "PICKER_IDLE_S", 0.05)
     engine = make_engine()
     assert engine.status()[2].state == "stopped"
     for _ in range(2):

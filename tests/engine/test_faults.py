@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from limner.engine import local, patience, process
+from limner.engine import describing, patience, process
 from limner.engine.local import LocalEngine
 from limner.errors import (
     LimnerError,
@@ -325,7 +325,7 @@ def test_an_image_that_kills_the_learner_fails_alone(
 def test_a_model_that_kills_every_learner_is_given_up_after_a_few_images(
     make_engine: MakeEngine, world: World, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "MOST_LOST_IN_A_ROW", 2)
+    monkeypatch.setattr(describing, "MOST_LOST_IN_A_ROW", 2)
     engine = make_engine()
     answers: list[Described | Exception] = []
     images = [(number, world.images[0]) for number in range(50)]

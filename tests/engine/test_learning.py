@@ -166,7 +166,7 @@ def test_describing_stops_when_told_and_leaves_nothing_waiting(
         engine.describe(world.model(predict_seconds=0.02), images, watcher, each)
     assert seen == [0, 1, 2]
     wait_until(lambda: engine.status()[1].state == "idle")
-    assert len(engine._learning) == 0
+    assert len(engine._default.learning) == 0
 
 
 def test_a_model_that_cannot_be_loaded_fails_the_description_once(

@@ -113,7 +113,7 @@ class Asker:
 
 
 def waiting(engine: LocalEngine) -> int:
-    return len(engine._predictions)
+    return len(engine._default.predictions)
 
 
 def test_a_client_with_few_requests_is_not_kept_waiting_by_one_with_many(
@@ -228,7 +228,7 @@ def test_every_device_has_a_predictor_of_its_own_and_they_work_side_by_side(
 ) -> None:
     engine = make_engine()
     wait_until(lambda: engine.status()[0].state == "idle")
-    engine._add_predictors(Ready(device="cpu", devices=("cpu", "cpu:1")))
+    engine._default.add_predictors(Ready(device="cpu", devices=("cpu", "cpu:1"), limner=""))
     wait_until(lambda: engine.status()[1].state == "idle")
     assert [each.name for each in engine.status()] == [
         "predictor cpu",

@@ -77,7 +77,8 @@ class WorkerStatus:
     """One worker process as a person may see it."""
 
     name: str
-    """`predictor`, with its device where there are several, `learner` or `picker`."""
+    """`predictor`, with its device where there are several, `learner` or `picker`; for which plugin
+    where a plugin has workers of its own: `learner of keras-unet`."""
     pid: int | None
     state: str
     """`starting`, `idle`, `busy`, `dead` or `stopped`."""
@@ -142,6 +143,14 @@ class Engine(Protocol):
 
     def pick(self, strategy: str, pool: Pool, count: int, seed: int) -> Sequence[Pick]:
         """Let a strategy order a pool. Checked: distinct rows, in range, the right number."""
+        ...
+
+    def retire_unused(self) -> None:
+        """Let the workers go that no plugin of the registry needs any more; return at once.
+
+        They end what was asked of them before, a training that runs included. What is asked from
+        now on goes to the workers of the plugins as they are in the registry.
+        """
         ...
 
     def status(self) -> Sequence[WorkerStatus]:

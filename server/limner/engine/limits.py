@@ -14,6 +14,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
+from limner.registry import environment_for
+
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -21,6 +25,8 @@ _THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
 )
 
 BACKGROUND_NICE = 10
@@ -31,6 +37,15 @@ _PR_SET_PDEATHSIG = 1
 
 _OOM_SCORE = 500
 """Where the system must kill something for want of memory, workers go before the web process."""
+
+WORKER_SHARE = 0.8
+"""Most of the machine's memory that one worker takes, where no limit is set: the system would end
+some process beyond that, and not always the one that is at fault."""
+
+_MEMORY_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 
 
 def processors() -> int:
@@ -44,15 +59,34 @@ def processors() -> int:
     return count
 
 
-def worker_environment(threads: int, *, is_background: bool) -> Mapping[str, str]:
+def memory_bytes() -> int:
+    """Count the memory that this process may use, containers' limits included."""
+    total = int(psutil.virtual_memory().total)
+    for path in _MEMORY_LIMITS:
+        with suppress(OSError, ValueError):
+            total = min(total, int(path.read_text()))  # `max` is no number, and no limit
+    return total
+
+
+def worker_memory_bytes(limit_mb: int) -> int:
+    """Say how much memory one worker may take, in bytes.
+
+    Args:
+        limit_mb: What the settings say, in MiB; 0 leaves `WORKER_SHARE` of the machine to it.
+    """
+    return limit_mb << 20 if limit_mb else int(WORKER_SHARE * memory_bytes())
+
+
+def worker_environment(threads: int, *, is_background: bool, python: str = "") -> Mapping[str, str]:
     """Make the environment of a worker from this process's own.
 
     Args:
         threads: Size of every thread pool.
         is_background: Whether its threads give the processor away at once when they wait for each
             other, instead of spinning: slower by a little for itself, much better for others.
+        python: Its interpreter; empty for the server's own.
     """
-    environment = dict(os.environ)
+    environment = environment_for(python)
     environment.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
     environment["PYTHONUNBUFFERED"] = "1"  # a worker's last words must not die in a buffer
     environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")

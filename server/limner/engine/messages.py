@@ -104,7 +104,10 @@ class Setup:
     parent: int
     """The server's process id."""
     module_path: tuple[str, ...]
-    """The server's `sys.path`: what it found, the worker finds."""
+    """The server's `sys.path`: what it found, the worker finds. Empty for another interpreter:
+    that has packages of its own."""
+    python: str = ""
+    """Path of the worker's interpreter; empty for the server's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +144,8 @@ class Ready:
     device: str
     devices: tuple[str, ...]
     """All that the settings allow, for as many predictors."""
+    limner: str
+    """Version of limner in the worker's environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,12 +132,14 @@ def _spawn(setup: Setup, theirs: socket.socket) -> tuple[subprocess.Popen[bytes]
     try:
         process = subprocess.Popen(
             # -P: a file named like a module in the current folder must not become that module.
-            [sys.executable, "-P", "-m", WORKER_MODULE, str(end)],
+            [setup.python or sys.executable, "-P", "-m", WORKER_MODULE, str(end)],
             stdin=subprocess.DEVNULL,
             stdout=theirs_to_write,
             stderr=theirs_to_write,
             pass_fds=(end,),
-            env=worker_environment(setup.threads, is_background=setup.nice > 0),
+            env=worker_environment(
+                setup.threads, is_background=setup.nice > 0, python=setup.python
+            ),
             process_group=0,
         )
     except OSError:

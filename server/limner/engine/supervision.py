@@ -31,6 +31,7 @@ from limner.engine.waker import Waker
 from limner.engine.words import WorkerLog, essence
 from limner.errors import EngineError, LimnerError, PluginFailed, WorkerDied, WorkerOutOfMemory
 from limner.plugin import Stopped
+from limner.registry import start_problem, version_problem
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +55,15 @@ class Role:
     name: str
     setup: Setup
     idle_s: float | None = None
-    """Without work it ends after this, and starts again with the next; None keeps it always."""
+    """Without work it ends after this, and starts again with the next; None keeps it."""
+    is_eager: bool = True
+    """Whether one that is kept starts with the engine, before there is work."""
     memory_limit_bytes: int = 0
     """0 for no limit."""
+
+
+class Unfit(Exception):
+    """A worker's environment does not fit the server's; the message says how."""
 
 
 class Supervisor:
@@ -94,6 +101,7 @@ class Supervisor:
         self._number = 0
         self._since = 0.0  # when the worker was started or last had work
         self._not_before = 0.0
+        self._measured_at = 0.0  # when its memory was measured last
         self._deaths = 0  # since the last answer
         self._failed_starts = 0
         self._restarts = 0
@@ -149,7 +157,9 @@ class Supervisor:
                 self._died("an error in the server", "")
 
     def _is_wanted(self) -> bool:
-        return self._role.idle_s is None or len(self._line) > 0
+        # One that never became ready waits for work: trying on and on would change nothing.
+        is_kept = self._role.is_eager or self._ready is not None
+        return (self._role.idle_s is None and is_kept) or len(self._line) > 0
 
     def _live(self) -> None:
         """Run one worker from its start to its end."""
@@ -166,6 +176,10 @@ class Supervisor:
         except LinkClosed:
             how = self._worker.end()
             self._died(how, self._words.last_words())
+        except Unfit as unfit:
+            log.warning("The %s is of no use: %s", self._role.name, unfit)
+            self._mourn(str(unfit))
+            self._line.fail_all(PluginFailed(str(unfit)))
         finally:
             self._worker.end()
             self._worker = None
@@ -234,6 +248,9 @@ class Supervisor:
 
     def _hear(self, message: object) -> None:
         if isinstance(message, Ready):
+            python = self._role.setup.python
+            if python and (problem := version_problem(python, message.limner)):
+                raise Unfit(problem)
             self._ready = message
             self._failed_starts = 0
             self._since = time.monotonic()
@@ -287,8 +304,7 @@ class Supervisor:
     def _verdict(self, worker: WorkerProcess) -> LimnerError | None:
         """Say why the worker has to be ended; None while all is well."""
         now = time.monotonic()
-        limit = self._role.memory_limit_bytes
-        if limit and (used := worker.memory_bytes()) > limit:
+        if (used := self._measured(worker, now)) > (limit := self._role.memory_limit_bytes):
             return WorkerOutOfMemory(
                 f"The {self._role.name} needed more memory than its limit of {limit >> 20} MiB "
                 f"({used >> 20} MiB) and was ended. Raise memory_limit_mb of the engine, or give "
@@ -298,6 +314,13 @@ class Supervisor:
             raise LinkClosed("It did not become ready in time.")
         return self._in_work.verdict(self._role.name, now) if self._in_work else None
 
+    def _measured(self, worker: WorkerProcess, now: float) -> int:
+        """Measure a worker's memory, not at every message; 0 where it is not limited."""
+        if not self._role.memory_limit_bytes or now < self._measured_at + MEMORY_EVERY_S:
+            return 0
+        self._measured_at = now
+        return worker.memory_bytes()
+
     def _died(self, how: str, words: str) -> None:
         """Settle what a worker leaves that ended by itself."""
         name = self._role.name
@@ -306,9 +329,7 @@ class Supervisor:
         if self._ready is None:
             self._failed_starts += 1
             if self._failed_starts >= MOST_FAILED_STARTS:
-                self._line.fail_all(
-                    WorkerDied(f"The {name} cannot be started: {how}.", last_words=words)
-                )
+                self._line.fail_all(self._why_not_started(how, words))
         if self._in_work is None:
             return
         ticket = self._in_work.ticket
@@ -327,6 +348,12 @@ class Supervisor:
                     last_words=words,
                 )
             )
+
+    def _why_not_started(self, how: str, words: str) -> EngineError:
+        python = self._role.setup.python
+        if python:
+            return PluginFailed(start_problem(python, how, words))
+        return WorkerDied(f"The {self._role.name} cannot be started: {how}.", last_words=words)
 
     def _mourn(self, words: str) -> None:
         self._deaths += 1

@@ -45,6 +45,7 @@ from limner.engine.reporting import Reporter
 from limner.engine.warm import WarmModels
 from limner.errors import EngineError, LimnerError, PluginFailed, WorkerOutOfMemory
 from limner.plugin import Stopped
+from limner.registry import limner_version
 
 log = logging.getLogger("limner.engine.worker")  # this module runs as __main__
 
@@ -176,7 +177,7 @@ def main() -> None:
     inbox = Inbox(link, ahead)
     inbox.start()
     models = WarmModels(device=device, threads=setup.threads, most=setup.warm_models)
-    link.send(Ready(device=device, devices=devices))
+    link.send(Ready(device=device, devices=devices, limner=limner_version()))
     log.info("Ready on %s with %s threads.", device, setup.threads)
     Worker(link, inbox, models, ahead).run()
 

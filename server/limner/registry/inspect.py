@@ -1,8 +1,9 @@
 """Checks one plugin in this process and writes what is wrong: `python -m limner.registry.inspect`.
 
-Reads `{"group", "name", "location", "path"}` as JSON from standard input and writes
-`{"problems": [...]}` to standard output. Meant to be started by `limner.registry.inspection`, which
-survives whatever the plugin does here.
+Reads `{"group", "name", "location", "copy", "path"}` as JSON from standard input and writes
+`{"problems": [...], "limner": version}` to standard output; where `path` is null, the import path
+stays as it is. Meant to be started by `limner.registry.inspection`, which survives whatever the
+plugin does here.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from limner.errors import PluginFailed
 from limner.registry.factories import made
 from limner.registry.heavy import heavy_imports_refused
+from limner.registry.interpreters import limner_version
 from limner.registry.manifests import manifest_of
 from limner.registry.sources import PluginSource
 
@@ -40,9 +42,10 @@ def main() -> None:
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     asked = json.load(sys.stdin)
-    sys.path[:] = asked["path"]
-    source = PluginSource(asked["group"], asked["name"], asked["location"])
-    json.dump({"problems": problems_of_source(source)}, answer)
+    if asked["path"] is not None:
+        sys.path[:] = asked["path"]
+    source = PluginSource(asked["group"], asked["name"], asked["location"], copy=asked["copy"])
+    json.dump({"problems": problems_of_source(source), "limner": limner_version()}, answer)
     answer.close()
 
 

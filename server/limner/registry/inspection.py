@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
+from limner.registry.child import ask_child
+from limner.registry.interpreters import lacks_limner, start_problem, version_problem
 from limner.registry.sources import Found, PluginSource
 
 _AT_ONCE = 2
@@ -39,44 +36,27 @@ def inspect_plugins(
 
 
 def _inspect(source: PluginSource, timeout_s: float) -> list[str]:
-    asked = json.dumps(
-        {
-            "group": source.group,
-            "name": source.name,
-            "location": source.location,
-            "path": sys.path,
-        }
-    )
-    child = subprocess.Popen(
-        # -P: the folder we happen to stand in is no place to import from.
-        [sys.executable, "-P", "-m", "limner.registry.inspect"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-    )
+    asked = {
+        "group": source.group,
+        "name": source.name,
+        "location": source.location,
+        "copy": source.copy,
+    }
+    python = source.python
     try:
-        answer, words = child.communicate(asked, timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        return [f"making it did not end within {timeout_s:g} s; it hangs or loads too much"]
-    finally:
-        _end(child)
+        answer = ask_child("limner.registry.inspect", asked, timeout_s, python)
+    except OSError as error:
+        ended = f"it cannot be started: {error.strerror}"
+        return [start_problem(python or sys.executable, ended, "")]
+    if answer.ended:
+        if lacks_limner(answer.words):
+            return [start_problem(python, f"exit code {answer.code}", answer.words)]
+        return [f"making it {answer.ended}"]
     try:
-        return [str(each) for each in json.loads(answer)["problems"]]
-    except (ValueError, KeyError, TypeError):
-        last = " ".join(words.split())[-500:] or "nothing"
-        return [f"making it ended its process with code {child.returncode}; last words: {last}"]
-
-
-def _end(child: subprocess.Popen[str]) -> None:
-    """End the child with all that it started, and let go of its pipes."""
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    for pipe in (child.stdin, child.stdout, child.stderr):
-        if pipe is not None:
-            with suppress(OSError):
-                pipe.close()
+        problems = [str(each) for each in answer.document["problems"]]
+        version = str(answer.document.get("limner", ""))
+    except (KeyError, TypeError, AttributeError):
+        # Only code that writes into the child's own answer can bring this about.
+        return ["making it spoiled the answer of its process"]
+    misfit = version_problem(python, version) if python else ""
+    return [misfit, *problems] if misfit else problems
