@@ -54,9 +54,17 @@ def actor() -> str:
     Raises:
         InvalidRequest: Over 200 characters, or with control characters.
     """
-    name = request.headers.get(ACTOR_HEADER, "").strip()
+    name = _as_sent(request.headers.get(ACTOR_HEADER, "").strip())
     if name and not _ACTOR.fullmatch(name):
         raise InvalidRequest(
             f"{ACTOR_HEADER} has {len(name)} characters; take at most 200, no control characters."
         )
     return name or "api"
+
+
+def _as_sent(text: str) -> str:
+    """Read a header as UTF-8 where it is that; WSGI reads every one as Latin-1."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text

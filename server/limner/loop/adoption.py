@@ -36,6 +36,8 @@ class Adoption:
     def __init__(self, records: Records, labels: Labels) -> None:
         self._records = records
         self._labels = labels
+        # By label: the change time of the file that was last found to hold it still.
+        self._compared: dict[int, int] = {}
 
     def adopt(
         self,
@@ -88,7 +90,7 @@ class Adoption:
         if sample.label_id not in (None, adopted.id):
             return False
         try:
-            return adopted.adopted_from != str(path) or not _is_same(path, adopted)
+            return adopted.adopted_from != str(path) or not self._is_same(path, adopted)
         except OSError:
             return False
 
@@ -109,17 +111,22 @@ class Adoption:
             problems[str(path)] = str(error)
             return None
 
+    def _is_same(self, path: Path, adopted: Label) -> bool:
+        """Tell whether a file still holds what was adopted from it.
 
-def _is_same(path: Path, adopted: Label) -> bool:
-    """Tell whether a file still holds what was adopted from it.
-
-    One that was not touched since is not read again. The time of its last change of any kind counts
-    (`ctime`): a copy keeps the time that it was written at, and may be older than what it replaces.
-    """
-    status = os.stat(path)
-    if status.st_size != adopted.size_bytes:
-        return False
-    if status.st_ctime < adopted.created_at - _CLOCKS_DIFFER_S:
-        return True
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == adopted.sha256
+        One that was not touched since is not read again. The time of its last change of any kind
+        counts (`ctime`): a copy keeps the time that it was written at, and may be older than what
+        it replaces.
+        """
+        status = os.stat(path)
+        if status.st_size != adopted.size_bytes:
+            return False
+        if status.st_ctime < adopted.created_at - _CLOCKS_DIFFER_S:
+            return True
+        if self._compared.get(adopted.id) == status.st_ctime_ns:
+            return True
+        with open(path, "rb") as file:
+            is_same = hashlib.file_digest(file, "sha256").hexdigest() == adopted.sha256
+        if is_same:
+            self._compared[adopted.id] = status.st_ctime_ns
+        return is_same
