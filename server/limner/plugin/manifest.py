@@ -6,6 +6,7 @@ or function that does the work; only worker processes resolve it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -175,5 +176,18 @@ def _app_problems(manifest: AppManifest) -> Iterator[str]:
     if manifest.max_classes is not None and manifest.max_classes < 1:
         yield f"max_classes {manifest.max_classes} leaves no class"
     for name, option in manifest.options.items():
-        for problem in option.problems(option.default):
-            yield f"option {name}: the default {problem}"
+        bounds = {"minimum": option.minimum, "maximum": option.maximum}
+        odd = [which for which, bound in bounds.items() if not _is_bound(bound)]
+        yield from (f"option {name}: its {which} is no finite number" for which in odd)
+        if not odd:
+            for problem in option.problems(option.default):
+                yield f"option {name}: the default {problem}"
+
+
+def _is_bound(bound: object) -> bool:
+    if bound is None:
+        return True
+    try:
+        return isinstance(bound, int | float) and math.isfinite(bound)
+    except OverflowError:  # a whole number beyond any float
+        return False
