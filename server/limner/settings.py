@@ -139,7 +139,10 @@ class EngineSettings(_Settings):
         default=600, gt=0, description="A training that reports nothing for so long is given up."
     )
     memory_limit_mb: int = Field(
-        default=0, ge=0, description="Most memory of one worker in MiB; 0 for no limit."
+        default=0,
+        ge=0,
+        description="Most memory of one worker in MiB; 0 for four fifths of what the machine, or "
+        "the container, has.",
     )
     warm_models: int = Field(default=2, ge=1, description="Models that a predictor keeps loaded.")
 
@@ -153,9 +156,16 @@ class Settings(_Settings):
     token: SecretStr | None = Field(
         default=None, description="Bearer token that every request must carry."
     )
+    admin_token: SecretStr | None = Field(
+        default=None, description="Bearer token that may also register and retire plugins."
+    )
     threads: int = Field(default=24, ge=4, le=256, description="Threads that answer requests.")
     plugins: tuple[Path, ...] = Field(
         default=(), description="Files or folders of plugins beside the installed ones."
+    )
+    plugin_folder: Path | None = Field(
+        default=None,
+        description="Folder that plugins may be registered from while the server runs.",
     )
     limits: Limits = Field(default_factory=Limits)
     engine: EngineSettings = Field(default_factory=EngineSettings)

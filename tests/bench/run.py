@@ -18,7 +18,7 @@ QUICK = {
     "web": ("--starts", "1"),
     "million": ("--few", "1000", "--many", "5000", "--times", "50"),
     "intake": ("--files", "2000"),
-    "serving": ("--adopted", "8", "--pool", "14", "--predictions", "16"),
+    "serving": ("--adopted", "8", "--pool", "30", "--predictions", "32"),
     "memory": ("--uploads", "10", "--skip-volume"),
     "segmentation": ("--train", "20", "--test", "8", "--effort", "0.1"),
     "loop_hippocampus": ("--rounds", "1", "--pool", "20", "--unseen", "4"),

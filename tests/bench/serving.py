@@ -48,6 +48,9 @@ BOUNDS = {
 """Most of each, but of `clients_throughput_ratio` the least. The first is the time over HTTP as a
 share of 1.15 times the bare one plus 10 ms."""
 
+TURN = 16
+"""Predictions in a row before it is the other's turn. The first turn of each does not count."""
+
 console = Console()
 
 
@@ -141,17 +144,17 @@ def predicting(bench: Bench, names: Sequence[str]) -> dict[str, float]:
         model.predict(source.read(), PredictRequest(seed=0))
 
     over_http, alone = [], []
-    for start in range(0, len(names), 5):
-        part = names[start : start + 5]
+    for start in range(0, len(names), TURN):
+        part = names[start : start + TURN]
         over_http += [
             timed(lambda name=name: bench.project.predict(ids[stem(name)]))  # type: ignore[misc]
             for name in part
         ]
         alone += [timed(lambda name=name: bare(name)) for name in part]  # type: ignore[misc]
     return {
-        "http_ms": statistics.median(over_http[5:]) * 1000,
-        "bare_ms": statistics.median(alone[5:]) * 1000,
-        "bare_per_s": len(alone[5:]) / sum(alone[5:]),
+        "http_ms": statistics.median(over_http[TURN:]) * 1000,
+        "bare_ms": statistics.median(alone[TURN:]) * 1000,
+        "bare_per_s": len(alone[TURN:]) / sum(alone[TURN:]),
     }
 
 

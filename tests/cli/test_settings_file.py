@@ -116,6 +116,28 @@ def test_a_token_is_not_repeated_in_the_message(folder: Path) -> None:
     assert "hush" not in str(caught.value)
 
 
+def test_plugins_while_it_runs_are_set_beside_the_file(folder: Path) -> None:
+    (folder / "mine").mkdir()
+    text = '[server]\nplugin_folder = "mine"\nadmin_token = "hush"\n'
+    settings = read_settings(write(folder, text))
+    assert settings.plugin_folder == folder / "mine"
+    assert settings.admin_token is not None
+    assert settings.admin_token.get_secret_value() == "hush"
+    assert "hush" not in repr(settings)
+
+
+def test_a_plugin_folder_must_be_there(folder: Path) -> None:
+    with pytest.raises(SettingsError, match=r"no folder .*absent \(plugin_folder\)"):
+        read_settings(write(folder, '[server]\nplugin_folder = "absent"\n'))
+
+
+def test_an_admin_token_is_not_repeated_in_the_message(folder: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(write(folder, '[server]\nadmin_token = ["hush-hush"]\n'))
+    assert "admin_token" in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
 def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.toml cannot be read"):
         read_settings(tmp_path / "none.toml")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -16,11 +18,13 @@ import httpx
 import nibabel
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
 import pytest
 
 from limner.engine.local import LocalEngine
 from limner.http.server import Server
 from limner.loop.service import Service
+from limner.records import plugins as plugin_rows
 from limner.records.database import Records
 from limner.registry import Registry
 from limner.settings import EngineSettings, Limits, Settings
@@ -151,22 +155,22 @@ class Live:
         return project
 
 
-@pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """One server for all tests of this folder; every test makes its own projects."""
-    folder = tmp_path_factory.mktemp("live")
-    settings = Settings(
+@contextmanager
+def served(folder: Path, **settings: Any) -> Iterator[Live]:
+    """Serve with the tiny plugins for as long as a block lasts."""
+    chosen = Settings(
         home=folder / "home",
         port=0,
         plugins=(PLUGINS / "tiny_app.py", PLUGINS / "tiny_strategy.py"),
         limits=Limits(max_body_bytes=8 << 20),
         engine=EngineSettings(device="cpu", predictor_threads=1, learner_threads=1),
+        **settings,
     )
-    registry = Registry(settings.plugins)
-    engine = LocalEngine(settings.engine, registry, settings.home / "logs")
-    service = Service(settings, Records.open(settings.home), engine, registry)
+    registry = Registry(chosen.plugins)
+    engine = LocalEngine(chosen.engine, registry, chosen.home / "logs")
+    service = Service(chosen, Records.open(chosen.home), engine, registry)
     service.start()
-    server = Server(service, settings)
+    server = Server(service, chosen)
     server.start()
     try:
         with httpx.Client(base_url=server.url, timeout=60) as http:
@@ -174,6 +178,32 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     finally:
         server.stop()
         service.stop()
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[[Callable[[], Any]], Any]:
+    """Waits for an answer that is neither None nor False, for tests with a server of their own."""
+    return wait_for
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """One server for all tests of this folder; every test makes its own projects.
+
+    Its client carries the admin token, so that no route is closed to it.
+    """
+    folder = tmp_path_factory.mktemp("live")
+    plugins = folder / "plugins"
+    plugins.mkdir()
+    with served(folder, plugin_folder=plugins, admin_token="an admin's") as live:
+        live.http.headers["Authorization"] = "Bearer an admin's"
+        yield live
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[..., AbstractContextManager[Live]]:
+    """Make further servers, with settings of their own: `with serve(folder, token=…) as live`."""
+    return served
 
 
 @pytest.fixture(scope="session")
@@ -198,3 +228,125 @@ def trained(live: Live) -> Project:
     job = project.http.post(f"{project.url}/jobs", json={"kind": "train"}).raise_for_status().json()
     assert project.ended(job["id"])["state"] == "succeeded"
     return project
+
+
+ADMIN = {"Authorization": "Bearer the-admin-token"}
+
+STRATEGY = """
+import time
+from pathlib import Path
+from limner.plugin import Pick, StrategyManifest
+
+manifest = StrategyManifest(
+    name={name!r}, version={word!r}, factory=":Made", needs=frozenset({needs}), title="In order",
+    licence="MIT",
+)
+
+class Made:
+    def pick(self, pool, count, seed):
+        if {gate!r}:
+            Path({gate!r} + ".began").touch()
+        while {gate!r} and not Path({gate!r}).exists():
+            time.sleep(0.01)
+        rows = sorted(range(len(pool.ids)), key=lambda row: pool.ids[row], reverse={reverse})
+        return [Pick(index=row, score=0.0, reason={word!r}) for row in rows[:count]]
+"""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running server with a plugin folder."""
+
+    service: Service
+    http: httpx.Client
+    """Sends the admin token."""
+    folder: Path
+    home: Path
+
+    def write_strategy(
+        self,
+        file: str,
+        *,
+        name: str,
+        word: str = "one",
+        reverse: bool = False,
+        gate: str = "",
+        needs: str = "",
+    ) -> str:
+        """Write a strategy into the plugin folder and return its text."""
+        text = STRATEGY.format(name=name, word=word, reverse=reverse, gate=gate, needs=needs)
+        (self.folder / file).write_text(text)
+        return text
+
+    def register(self, **body: Any) -> httpx.Response:
+        return self.http.post("/api/v1/plugins", json=body)
+
+    def listed(self) -> dict[tuple[str, str], dict[str, Any]]:
+        items = self.http.get("/api/v1/plugins").raise_for_status().json()["items"]
+        return {(each["kind"], each["name"]): each for each in items}
+
+    def state(self) -> tuple[object, ...]:
+        """Everything that a refused request must leave alone."""
+        with self.service.records.read() as tx:
+            return self.service.registry.found, plugin_rows.every(tx)
+
+    def project(self, name: str, **settings: Any) -> str:
+        images = self.home / name
+        images.mkdir(parents=True)
+        for number in range(4):
+            shutil.copy(self.folder.parent / "pixel.png", images / f"case{number}.png")
+        body = {
+            "name": name,
+            "app": "tiny",
+            "images": str(images),
+            "labels": ["shell"],
+            "settings": {"strategy": "first", "cold_start": "first", "validation_share": 0}
+            | settings,
+        }
+        self.http.post("/api/v1/projects", json=body).raise_for_status()
+        return f"/api/v1/projects/{name}"
+
+
+@contextmanager
+def serving_plugins(root: Path, **more: Any) -> Iterator[Site]:
+    """Run a server with a plugin folder, an ordinary token and an admin token."""
+    (root / "plugins").mkdir(exist_ok=True)
+    PIL.Image.new("L", (8, 8)).save(root / "pixel.png")
+    given = {
+        "token": "the-ordinary-token",
+        "admin_token": "the-admin-token",
+        "plugin_folder": root / "plugins",
+        "plugins": (PLUGINS / "tiny_app.py",),
+        **more,
+    }
+    settings = Settings(
+        home=root / "home",
+        port=0,
+        engine=EngineSettings(device="cpu", predictor_threads=1, learner_threads=1),
+        **given,
+    )
+    registry = Registry(settings.plugins)
+    engine = LocalEngine(settings.engine, registry, settings.home / "logs")
+    service = Service(settings, Records.open(settings.home), engine, registry)
+    service.start()
+    server = Server(service, settings)
+    server.start()
+    try:
+        with httpx.Client(base_url=server.url, timeout=120, headers=ADMIN) as http:
+            yield Site(service, http, root / "plugins", root / "home")
+    finally:
+        server.stop()
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[..., Any]:
+    """Runs a server with a plugin folder, for tests that need more than one."""
+    return serving_plugins
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One server with a plugin folder for all tests of plugins; its client is the admin."""
+    with serving_plugins(tmp_path_factory.mktemp("site")) as running:
+        yield running

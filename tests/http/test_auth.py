@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from limner.errors import SettingsError
-from limner.http import auth, errors, logs
+from limner.http import auth, errors, logs, rights
 from limner.settings import Settings
 
 
@@ -76,6 +76,79 @@ def test_this_machine_alone_needs_no_token(host: str) -> None:
 def test_an_empty_token_is_refused() -> None:
     with pytest.raises(SettingsError, match="empty"):
         auth.check_exposure(Settings.model_validate({"home": ".", "token": " "}))
+
+
+def test_the_admin_token_opens_what_the_ordinary_one_does() -> None:
+    client = client_with(token="secret", admin_token="higher")
+    for token in ("secret", "higher"):
+        headers = {"Authorization": f"Bearer {token}"}
+        assert client.post("/api/v1/thing", headers=headers).status_code == 200
+    wrong = {"Authorization": "Bearer secrethigher"}
+    assert client.post("/api/v1/thing", headers=wrong).status_code == 401
+
+
+def test_an_admin_token_alone_leaves_the_other_checks_as_they_are() -> None:
+    client = client_with(admin_token="higher")
+    assert client.get("/docs", headers={"Host": "evil.example"}).status_code == 403
+    assert client.get("/docs", headers={"Host": "localhost"}).status_code == 200
+    foreign = {"Host": "localhost", "Origin": "https://evil.example"}
+    assert client.post("/api/v1/thing", headers=foreign).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("tokens", "words"),
+    [
+        ({"admin_token": " "}, "admin token is empty"),
+        ({"admin_token": ""}, "admin token is empty"),
+        ({"token": "same", "admin_token": "same"}, "is the ordinary token"),
+        ({"token": "same", "admin_token": " same "}, "is the ordinary token"),
+        ({"admin_token": "higher", "host": "192.0.2.1"}, "set a token"),
+    ],
+)
+def test_admin_tokens_that_protect_nothing_are_refused_at_the_start(
+    tokens: dict[str, str], words: str
+) -> None:
+    with pytest.raises(SettingsError, match=words) as caught:
+        auth.check_exposure(Settings.model_validate({"home": Path(), **tokens}))
+    assert "same" not in str(caught.value)
+    assert "higher" not in str(caught.value)
+
+
+def demanding(**settings: object) -> FlaskClient:
+    client = client_with(**settings)
+
+    def view() -> str:
+        rights.demand("plugins")
+        return "done"
+
+    client.application.add_url_rule("/api/v1/guarded", "guarded", view, methods=["POST"])
+    return client
+
+
+@pytest.mark.parametrize(
+    ("settings", "sent", "status"),
+    [
+        ({}, None, 403),
+        ({}, "higher", 403),
+        ({"token": "secret"}, "secret", 403),
+        ({"token": "secret"}, "higher", 401),
+        ({"admin_token": "higher"}, None, 401),
+        ({"admin_token": "higher"}, "secret", 401),
+        ({"admin_token": "higher"}, "higher", 200),
+        ({"token": "secret", "admin_token": "higher"}, None, 401),
+        ({"token": "secret", "admin_token": "higher"}, "secret", 403),
+        ({"token": "secret", "admin_token": "higher"}, "highe", 401),
+        ({"token": "secret", "admin_token": "higher"}, "higher", 200),
+    ],
+)
+def test_a_right_is_the_admin_tokens_alone(
+    settings: dict[str, str], sent: str | None, status: int
+) -> None:
+    headers = {"Host": "localhost"} | ({} if sent is None else {"Authorization": f"Bearer {sent}"})
+    response = demanding(**settings).post("/api/v1/guarded", headers=headers)
+    assert response.status_code == status
+    if status == 403 and "admin_token" not in settings:
+        assert "no admin token is set; start with --admin-token" in response.text
 
 
 @pytest.mark.parametrize(

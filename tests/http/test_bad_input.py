@@ -159,6 +159,8 @@ def here(live: Live) -> dict[str, Any]:
         "label": label["id"],
         "job": job["id"],
         "number": 1,
+        "kind": "strategy",
+        "name": "first",
         "folder": project.folder,
     }
 

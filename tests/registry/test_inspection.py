@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,6 +54,35 @@ def test_plugins_that_cannot_be_imported_are_not_made(
     answers: Mapping[tuple[str, str], list[str]],
 ) -> None:
     assert ("limner.apps", "raises_on_import") not in answers
+
+
+LOUD = """
+import os
+from limner.plugin import StrategyManifest
+manifest = StrategyManifest(name="loud", version="1", factory=":Made", needs=frozenset(), title="t",
+    licence="MIT")
+class Made:
+    def __init__(self):
+        while True:
+            for descriptor in range(2, 9):  # the way of the answer is among them
+                try:
+                    os.write(descriptor, b"x" * (1 << 16))
+                except OSError:
+                    pass
+"""
+
+
+def test_what_a_plugin_says_without_end_is_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(LOUD)
+    (found,) = [each for each in discover([tmp_path]) if each.source.path]
+    tracemalloc.start()
+    try:
+        ((problem,),) = inspect_plugins([found], 3).values()
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert problem == "making it did not end within 3 s"
+    assert most < 32 << 20  # it says far more in that time
 
 
 HEAVY = """

@@ -47,6 +47,16 @@ Plugins = Annotated[
     list[Path] | None,
     typer.Option("--plugin", help="File or folder of a plugin; may be given several times."),
 ]
+PluginFolder = Annotated[
+    Path | None,
+    typer.Option(help="Folder that plugins may be registered from while the server runs."),
+]
+AdminToken = Annotated[
+    str | None,
+    typer.Option(
+        envvar="LIMNER_ADMIN_TOKEN", help="Token that may also register and retire plugins."
+    ),
+]
 Modality = Annotated[str | None, typer.Option(help="DICOM modality of the images, such as MR.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show debug lines, too.")]
 StopWithStdin = Annotated[bool, typer.Option("--stop-with-stdin", hidden=True)]
@@ -66,6 +76,8 @@ def serve(
     token: Token = None,
     adopt: Adopt = None,
     plugin: Plugins = None,
+    plugin_folder: PluginFolder = None,
+    admin_token: AdminToken = None,
     modality: Modality = None,
     verbose: Verbose = False,
     stop_with_stdin: StopWithStdin = False,
@@ -75,7 +87,15 @@ def serve(
     Example: limner serve scans --labels liver,tumour
     """
     paths = tuple(each.expanduser().resolve() for each in plugin or ()) or None
-    server = {"home": home, "host": host, "port": port, "token": token, "plugins": paths}
+    server = {
+        "home": home,
+        "host": host,
+        "port": port,
+        "token": token,
+        "admin_token": admin_token,
+        "plugins": paths,
+        "plugin_folder": None if plugin_folder is None else plugin_folder.expanduser().resolve(),
+    }
     project = {"app": app, "name": name, "adopt": adopt}
     loop = {"strategy": strategy, "retrain_every": retrain_every, "modality": modality}
     settings = _settings(images, config, labels, server, project, loop)

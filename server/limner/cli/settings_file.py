@@ -1,7 +1,7 @@
 """Reading `limner.toml`: several projects and everything that can be set.
 
 ```toml
-[server]            # home, host, port, token, threads, plugins
+[server]            # home, host, port, token, threads, plugins, plugin_folder, admin_token
 [limits]            # sizes of files
 [engine]            # devices, threads, time limits
 [[projects]]        # name, app, images, labels, adopt, title
@@ -28,7 +28,8 @@ TABLES = ("server", "limits", "engine", "projects")
 """What stands at the top of a settings file."""
 
 _OWN_TABLE = ("limits", "engine", "projects")
-_PATHS = ("home",)
+_PATHS = ("home", "plugin_folder")
+_SECRET = {"token", "admin_token"}
 _PROJECT_PATHS = ("images", "adopt")
 
 
@@ -86,6 +87,9 @@ def checked_settings(given: Mapping[str, Any], *, source: str) -> Settings:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SettingsError(f"{source}: two projects are named {twice[0]!r}; names must differ.")
+    folder = settings.plugin_folder
+    if folder is not None and not folder.is_dir():
+        raise SettingsError(f"{source}: there is no folder {folder} (plugin_folder).")
     for project in settings.projects:
         for what, folder in (("images", project.images), ("adopt", project.adopt)):
             if folder is not None and not folder.is_dir():
@@ -127,7 +131,7 @@ def _problems(error: ValidationError) -> Iterator[str]:
         elif each["type"] == "missing":
             yield f"{where} is missing"
         else:
-            shown = "" if "token" in each["loc"] else f", got {str(each['input'])[:80]!r}"
+            shown = "" if _SECRET & set(each["loc"]) else f", got {str(each['input'])[:80]!r}"
             yield f"{where}: {each['msg'][:1].lower()}{each['msg'][1:]}{shown}"
 
 

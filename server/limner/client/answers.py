@@ -49,11 +49,27 @@ class Plugin:
     version: str | None = None
     title: str | None = None
     problems: tuple[str, ...] = ()
+    state: str = "active"
+    """`active` or `retired`."""
+    revision: int = 0
+    """Grows whenever changed code is registered."""
+    python: str | None = None
+    """Interpreter that its workers run in; None for the server's own."""
 
     @property
     def usable(self) -> bool:
         """Whether nothing is wrong with it."""
         return not self.problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """What came of registering a plugin."""
+
+    items: tuple[Plugin, ...]
+    """All that its file or entry point holds."""
+    change: str = ""
+    """`registered`, `changed` or `unchanged`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +89,8 @@ class Project:
     """Number of the version that serves."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """How many samples are in which state, and how many are queued."""
+    problems: tuple[str, ...] = ()
+    """What keeps its app and strategies from being used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +113,8 @@ class Offered:
     """Where the prediction that goes with an assignment is."""
 
     model_version: int | None = None
+    ready: bool = False
+    """Whether it is drawn already; else that is done when it is asked for."""
     url: str | None = None
 
 

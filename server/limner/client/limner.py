@@ -98,6 +98,38 @@ class Limner:
         found = self._connection.pages(Call(method="GET", path=f"{API}/plugins"))
         return tuple(parse(answers.Plugin, each) for each in found)
 
+    def register_plugin(
+        self,
+        path: str | None = None,
+        *,
+        name: str | None = None,
+        kind: Literal["app", "strategy"] | None = None,
+        timeout_s: float = 240.0,
+    ) -> tuple[answers.Plugin, ...]:
+        """Register a plugin while the server runs, or anew one whose code has changed.
+
+        Needs the server's admin token. Give a path, or the name and kind of an installed plugin.
+
+        Args:
+            path: A .py file or a package folder, relative to the server's plugin folder.
+            name: Name of an installed plugin.
+            kind: What the installed plugin is.
+            timeout_s: Longest wait: the server makes the plugin first, which may load libraries.
+
+        Returns:
+            All plugins that the file or the entry point holds.
+        """
+        given = {"path": path, "name": name, "kind": kind}
+        body = {key: each for key, each in given.items() if each is not None}
+        call = Call(method="POST", path=f"{API}/plugins", json=body, timeout_s=timeout_s)
+        found = self._connection.json(call.once_only())
+        return parse(answers.Registered, found).items
+
+    def retire_plugin(self, kind: Literal["app", "strategy"], name: str) -> None:
+        """Retire a plugin that no project uses. Needs the server's admin token."""
+        path = f"{API}/plugins/{kind}/{quote(name, safe='')}"
+        self._connection.answer(Call(method="DELETE", path=path))
+
     def ready(self) -> bool:
         """Tell whether the server is up and can do its work; never raises when it is not."""
         call = Call(method="GET", path="/health/ready", impatient=True)

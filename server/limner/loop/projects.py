@@ -14,7 +14,13 @@ from limner.errors import Conflict, InvalidRequest, LimnerError, NotFound, Setti
 from limner.images import ImageSource
 from limner.loop.events import Events
 from limner.loop.page import Page, checked_limit, number_cursor, page_of
-from limner.loop.project_config import changed_settings, config_problems, keeps_classes, schema_of
+from limner.loop.project_config import (
+    changed_settings,
+    config_problems,
+    keeps_classes,
+    schema_of,
+    settings_problems,
+)
 from limner.loop.texts import checked_text
 from limner.plugin import Json, LabelClass, LabelSchema
 from limner.records import audit
@@ -38,12 +44,15 @@ class Projects:
         events: Events,
         clock: Callable[[], float],
         limits: Limits,
+        ask_for_picks: Callable[[int], object] = lambda project_id: None,
     ) -> None:
+        """Hold what projects need; `ask_for_picks` is told whose strategy was changed."""
         self._records = records
         self._registry = registry
         self._events = events
         self._clock = clock
         self._limits = limits
+        self._ask_for_picks = ask_for_picks
         self._settings: dict[int, tuple[Mapping[str, Any], ProjectSettings]] = {}
         self._stores: dict[tuple[str, str | None], FolderStore] = {}
 
@@ -88,6 +97,10 @@ class Projects:
         with self._records.write() as tx:
             if project_rows.by_name(tx, config.name) is not None:
                 raise Conflict(f"There is a project {config.name!r} already; take another name.")
+            # Once more, where no plugin can be retired any more before the project is there.
+            problems = config_problems(config, self._registry)
+            if problems:
+                raise Conflict(f"Project {config.name!r} cannot be made: {'; '.join(problems)}.")
             project = project_rows.add(
                 tx, **_columns(config), name=config.name, round=0, created_at=now
             )
@@ -157,6 +170,7 @@ class Projects:
             Conflict: How many readings a sample needs, once there are labels.
         """
         values: dict[str, Any] = {}
+        asks_for_picks = False
         if title is not None:
             values["title"] = checked_text("title", title, 200)
         with self._records.write() as tx:
@@ -165,12 +179,22 @@ class Projects:
                 changed = changed_settings(project, settings, self._registry)
                 self._check_readings(tx, project, changed)
                 values["settings"] = changed.model_dump(mode="json")
+                asks_for_picks = any(
+                    project.settings.get(role) != values["settings"][role]
+                    for role in ("strategy", "cold_start")
+                )
             if not values:
                 return project
             project = project_rows.change(tx, project.id, **values)
             details = {"title": title, "settings": dict(settings or {})}
             self._audit(tx, project, actor, "project.changed", details)
         self._events.publish("project", project.name, {"change": "changed"})
+        if asks_for_picks:
+            try:
+                self._ask_for_picks(project.id)
+            except LimnerError as error:
+                # The change is recorded; the queue follows when it next runs low.
+                log.warning("project %s: no new picks were asked for: %s", name, error)
         return project
 
     def delete(self, name: str, actor: str) -> None:
@@ -191,6 +215,10 @@ class Projects:
             cached = (project.settings, ProjectSettings.model_validate(project.settings))
             self._settings[project.id] = cached
         return cached[1]
+
+    def plugin_problems(self, project: Project) -> Sequence[str]:
+        """List what keeps a project's app and strategies from being used."""
+        return settings_problems(project.app, self.settings(project), self._registry)
 
     def schema(self, project: Project) -> LabelSchema:
         """Return a project's classes."""

@@ -85,7 +85,7 @@ class Score:
             "strategy": work.strategy.name,
             "queued": work.queued,
             **work.tally.as_json(),
-            "seconds": round(self._clock() - began, 3),
+            "seconds": round(max(0.0, self._clock() - began), 3),  # the clock may be set back,
         }
         if finished:
             self._files.forget_others(project.id, version.id, lambda: not run.should_stop())

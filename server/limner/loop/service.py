@@ -16,6 +16,8 @@ from limner.loop.export import Exports
 from limner.loop.ingest import Ingest
 from limner.loop.jobs import Jobs
 from limner.loop.models import Models
+from limner.loop.plugin_followers import PluginFollowers
+from limner.loop.plugins import Plugins
 from limner.loop.predict import Predictions
 from limner.loop.prediction_files import PredictionFiles
 from limner.loop.progress import ProgressReports
@@ -24,9 +26,11 @@ from limner.loop.retrain import Retrain
 from limner.loop.samples import Samples
 from limner.loop.score import Score
 from limner.records.database import Records
+from limner.records.rows import JobKind
 from limner.registry import Registry, check_given_plugins
 from limner.settings import Settings
 from limner.stores.blobs import Blobs
+from limner.stores.plugin_copies import PluginCopies
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +60,25 @@ class Service:
         self.registry = registry
         self.events = Events()
         self.blobs = blobs = Blobs(home / "blobs")
-        self.projects = Projects(records, registry, self.events, clock, settings.limits)
+        self.jobs = jobs = Jobs(records, self.events, clock)
+        self.projects = Projects(
+            records,
+            registry,
+            self.events,
+            clock,
+            settings.limits,
+            ask_for_picks=lambda project_id: jobs.ensure(project_id, JobKind.SCORE),
+        )
         self.samples = Samples(records, self.projects, self.events, clock)
-        self.jobs = Jobs(records, self.events, clock)
         self.models = Models(records, self.projects, blobs, self.jobs, engine, self.events, clock)
+        self.plugins = Plugins(
+            records,
+            registry,
+            PluginCopies(home / "plugins"),
+            PluginFollowers(self.models, jobs, engine, self.events),
+            clock,
+            settings.plugin_folder,
+        )
         self.assignments = Assignments(records, self.projects, self.jobs, self.events, clock)
         self.retrain = Retrain(
             records,
@@ -103,6 +122,7 @@ class Service:
         for each in (self.blobs, self.drawn):
             each.sweep_temporary()  # what a crash left half-written
         self.engine.start()
+        self.plugins.open()
         self.projects.open_all(self.settings.projects)
         self.jobs.start({**self.retrain.handlers(), **self.score.handlers()})
         self.ingest.start()

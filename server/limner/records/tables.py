@@ -307,3 +307,16 @@ store_problems = Table(
     Column("seen_at", Float, nullable=False),
     UniqueConstraint("project_id", "path"),
 )
+
+plugins = Table(
+    "plugins",
+    metadata,
+    # What was registered or retired while the server ran; those found at a start have no row.
+    Column("kind", String(16), primary_key=True),  # app or strategy
+    Column("name", String(64), primary_key=True),
+    Column("location", String(4096), nullable=True),  # null for an installed one
+    Column("revision", Integer, nullable=False),
+    Column("state", String(16), nullable=False),  # rows.PluginState
+    Column("digest", String(64), nullable=False),  # state of its code
+    Column("registered_at", Float, nullable=False),
+)

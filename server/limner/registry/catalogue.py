@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,16 @@ from limner.plugin import AppManifest, StrategyManifest
 from limner.registry.discovery import discover
 from limner.registry.sources import APPS, STRATEGIES, Found, Group, PluginSource, kind
 
+Swap = Callable[[Sequence[Found], Sequence[Found]], None]
+"""Puts some plugins in the place of others; either may be none."""
+
 
 class Registry:
-    """What discovery found, and what checks found out later. Safe to use from several threads."""
+    """What discovery found, what was registered since, and what checks found out later.
+
+    Safe to use from several threads: readers see the plugins before a change or after it, never
+    something between.
+    """
 
     def __init__(self, paths: Sequence[Path] = ()) -> None:
         """Discover at once: installed plugins, then those in the files and folders given.
@@ -60,6 +68,10 @@ class Registry:
         """
         return self._usable(group, name).source
 
+    def find(self, group: Group, name: str) -> Found | None:
+        """Return a plugin, whether it can be used or not; None where there is none."""
+        return self._first(group, name)
+
     def add_problems(
         self, name: str, problems: Sequence[str], *, group: Group | None = None
     ) -> None:
@@ -80,6 +92,44 @@ class Registry:
             new = tuple(each for each in problems if each not in meant.problems)
             changed = replace(meant, problems=meant.problems + new)
             self._found = tuple(changed if each is meant else each for each in self._found)
+
+    def note_problems(self, source: PluginSource, problems: Sequence[str]) -> None:
+        """Note what a check found, unless the plugin was replaced or retired in the meantime."""
+        with self._lock:
+            self._found = tuple(
+                replace(
+                    each,
+                    problems=(*each.problems, *(p for p in problems if p not in each.problems)),
+                )
+                if each.source == source
+                else each
+                for each in self._found
+            )
+
+    @contextmanager
+    def changing(self) -> Iterator[Swap]:
+        """Change which plugins there are, alone; taken back where the block raises.
+
+        Yields:
+            What does the change. The newcomers stand where the first of those who go stood.
+        """
+
+        def swap(gone: Sequence[Found], come: Sequence[Found]) -> None:
+            going = {id(each) for each in gone}
+            place = next(
+                (at for at, each in enumerate(self._found) if id(each) in going), len(self._found)
+            )
+            before = self._found[:place]
+            after = (each for each in self._found[place:] if id(each) not in going)
+            self._found = (*before, *come, *after)
+
+        with self._lock:
+            found = self._found
+            try:
+                yield swap
+            except BaseException:
+                self._found = found
+                raise
 
     def _first(self, group: Group | None, name: str) -> Found | None:
         """Return the plugin of a name: a usable one, else the first with a manifest, else any."""

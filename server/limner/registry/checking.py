@@ -23,7 +23,7 @@ def check_plugins(registry: Registry, found: Sequence[Found]) -> None:
     for each in found:
         problems = inspected.get((each.source.group, each.source.name))
         if problems:
-            registry.add_problems(each.source.name, problems, group=each.source.group)
+            registry.note_problems(each.source, problems)
 
 
 def check_given_plugins(registry: Registry) -> None:

@@ -21,7 +21,7 @@ def module_of(source: PluginSource) -> ModuleType:
         Exception: Whatever the plugin's own code raises, `SystemExit` included.
     """
     if source.path is not None:
-        return import_path(source.path)
+        return import_path(Path(source.copy or source.path), source.path)
     return importlib.import_module(source.location.partition(":")[0])
 
 
@@ -108,8 +108,8 @@ def manifest_of(source: PluginSource) -> tuple[ModuleType, Manifest]:
         ):
             return module, value
     raise PluginFailed(
-        f"{source.location} holds no {kind(source.group)} called {source.name!r} any more; restart "
-        "the server to see what it holds."
+        f"{source.location} holds no {kind(source.group)} called {source.name!r} any more; "
+        "register it again, or restart the server, to use what it holds."
     )
 
 

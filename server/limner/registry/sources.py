@@ -34,10 +34,13 @@ class PluginSource:
     revision: int = 0
     """0 for what was there at the start; grows whenever its code is registered anew, so that
     workers which have loaded older code are told from those that shall load this."""
+    copy: str = ""
+    """Absolute path of the copy that is imported in place of `location`; empty where there is none:
+    `location` is imported then, as it is at that moment."""
 
     @property
     def path(self) -> Path | None:
-        """The file or folder; None for an installed plugin."""
+        """The file or folder that people know; None for an installed plugin."""
         path = Path(self.location)
         return path if path.is_absolute() else None
 
@@ -51,6 +54,8 @@ class Found:
     """None where none could be read; `problems` then says why."""
     problems: tuple[str, ...] = ()
     """Everything that keeps it from being used."""
+    digest: str = ""
+    """State of its code when it was read; empty where that could not be told."""
 
     @property
     def is_usable(self) -> bool:

@@ -139,5 +139,6 @@ def project_shape(project: rows.Project) -> shapes.Project:
             queued=project.queued,
             labels_since_training=project.labels_since_training,
         ),
+        problems=list(service().projects.plugin_problems(project)),
         created_at=rfc3339(project.created_at),
     )

@@ -48,6 +48,13 @@ class JobPath(Asked):
     job: int = Field(description="Id of a job.", ge=1, le=_MOST)
 
 
+class PluginPath(Asked):
+    """An app or a strategy."""
+
+    kind: Literal["app", "strategy"] = Field(description="What it is.")
+    name: str = Field(description="Its name.", pattern=_SLUG)
+
+
 class ExportQuery(Asked):
     """How to export."""
 

@@ -58,6 +58,9 @@ class Project(Answered):
     round: int = Field(description="How many model versions were promoted.")
     model_version: int | None = Field(description="Number of the version that serves.")
     counts: Counts = Field(description="How many samples are in which state.")
+    problems: list[str] = Field(
+        description="What keeps its app and strategies from being used; empty when all is well."
+    )
     created_at: Instant = Field(description="When it was created.")
 
 

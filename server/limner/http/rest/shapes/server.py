@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from limner.http.rest.shapes.pages import Page
-from limner.http.rest.shapes.values import Answered, Instant
+from limner.http.rest.shapes.values import Answered, Asked, Instant, Line
 
 
 class Worker(Answered):
     """A process that does heavy work."""
 
-    name: str = Field(description="`predictor` or `learner`, with the device if there are several.")
+    name: str = Field(
+        description="`predictor`, `learner` or `picker`, with the device if there are several; "
+        "`learner of keras-unet` where a plugin has workers of its own."
+    )
     state: str = Field(description="`starting`, `idle`, `busy`, `dead` or `stopped`.")
     device: str = Field(description="`cpu`, `cuda:N` or `mps`.")
     restarts: int = Field(description="How often it was started again.")
@@ -62,6 +65,15 @@ class Plugin(Answered):
     kind: Literal["app", "strategy"] = Field(description="What it is.")
     group: str = Field(description="The entry point group that it belongs to.")
     location: str = Field(description="Where it was found.")
+    state: Literal["active", "retired"] = Field(
+        description="`retired` ones were taken out and are shown so that they can be brought back."
+    )
+    revision: int = Field(
+        description="0 for what was there at the start; grows whenever changed code is registered."
+    )
+    python: str | None = Field(
+        description="Interpreter that its workers run in; null for the server's own."
+    )
     usable: bool = Field(description="Whether projects can use it.")
     problems: list[str] = Field(description="Everything that speaks against using it.")
     version: str | None = Field(description="Its own version.")
@@ -79,3 +91,36 @@ class PluginPage(Page):
     """Plugins."""
 
     items: list[Plugin] = Field(description="In the order they were found.")
+
+
+class NewPlugin(Asked):
+    """A plugin to register: a path, or an installed one's name and kind."""
+
+    path: Line | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1024,
+        description="A .py file or a package folder, relative to the server's plugin folder.",
+    )
+    name: Line | None = Field(
+        default=None, min_length=1, max_length=64, description="Name of an installed plugin."
+    )
+    kind: Literal["app", "strategy"] | None = Field(
+        default=None, description="What the installed plugin is."
+    )
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> NewPlugin:
+        given = (self.path is not None, self.name is not None, self.kind is not None)
+        if given not in {(True, False, False), (False, True, True)}:
+            raise ValueError("give either path, or name and kind")
+        return self
+
+
+class Registered(Answered):
+    """What came of registering a plugin."""
+
+    change: Literal["registered", "changed", "unchanged"] = Field(
+        description="`unchanged` where its code is what it was, and nothing was done."
+    )
+    items: list[Plugin] = Field(description="All that the file or the entry point holds.")
