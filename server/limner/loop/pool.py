@@ -33,7 +33,10 @@ def assemble(
         model_id: The version whose descriptions count; None before there is one.
         needs: What the strategy declared.
     """
-    ids = _ids(records, project, description_rows.pool_ids)
+    ready = _ids(records, project, description_rows.ready_ids)
+    with records.read() as tx:
+        drawn = description_rows.validation_ids(tx, project.id)
+    ids = np.setdiff1d(ready, drawn, assume_unique=True)
     columns = [name for need in sorted(needs) for name in _COLUMNS[need]]
     if model_id is None or not columns:
         return Pool(ids=ids, round=project.round)

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from limner.plugin import Description, FloatArray, IntArray
-from limner.records.availability import NOT_IN_VALIDATION, READY
+from limner.records.availability import IN_VALIDATION, READY
 from limner.records.rows import Sample, SampleState
 from limner.records.tables import descriptions, predictions, queue, samples
 
@@ -188,9 +188,24 @@ def count(tx: Connection, model_id: int) -> int:
     ).scalar_one()
 
 
-def pool_ids(tx: Connection, project_id: int, *, after: int, limit: int) -> IntArray:
-    """Return ids of the pool beyond `after`, rising: ready samples not drawn for validation."""
-    return _ids(tx, project_id, READY, NOT_IN_VALIDATION, after=after, limit=limit)
+def ready_ids(tx: Connection, project_id: int, *, after: int, limit: int) -> IntArray:
+    """Return ids of ready samples beyond `after`, rising; those of the validation set too.
+
+    No other condition: so an index answers alone, and not one of a million rows is looked at.
+    """
+    return _ids(tx, project_id, READY, after=after, limit=limit)
+
+
+def validation_ids(tx: Connection, project_id: int) -> IntArray:
+    """Return ids of the validation set that wait for a label; there are a few."""
+    return np.array(
+        tx.execute(
+            select(samples.c.id).where(samples.c.project_id == project_id, READY, IN_VALIDATION)
+        )
+        .scalars()
+        .all(),
+        np.int64,
+    )
 
 
 def labelled_ids(tx: Connection, project_id: int, *, after: int, limit: int) -> IntArray:
