@@ -126,9 +126,9 @@ def test_nothing_of_the_servers_environment_reaches_another_interpreter(
 ) -> None:
     for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"):
         monkeypatch.setenv(name, "/ours")
-    theirs = worker_environment(2, is_background=False, python="/other/python")
+    theirs = worker_environment(2, python="/other/python")
     assert "/ours" not in theirs.values()
-    assert list(worker_environment(2, is_background=False).values()).count("/ours") == 4
+    assert list(worker_environment(2).values()).count("/ours") == 4
     assert theirs["TF_NUM_INTRAOP_THREADS"] == theirs["TF_NUM_INTEROP_THREADS"] == "2"
     assert theirs["PATH"] == os.environ["PATH"]
 

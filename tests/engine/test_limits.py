@@ -11,21 +11,26 @@ from limner.engine.limits import processors, worker_environment
 
 
 def test_every_thread_pool_gets_the_size_given() -> None:
-    environment = worker_environment(3, is_background=False)
+    environment = worker_environment(3)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         assert environment[name] == "3"
     assert "OMP_WAIT_POLICY" not in environment
 
 
-def test_background_work_does_not_spin() -> None:
-    assert worker_environment(1, is_background=True)["OMP_WAIT_POLICY"] == "PASSIVE"
+def test_threads_spin_for_as_long_as_whoever_runs_the_server_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    assert worker_environment(1)["GOMP_SPINCOUNT"] == "20000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert worker_environment(1)["GOMP_SPINCOUNT"] == "7"
 
 
 def test_making_an_environment_leaves_the_servers_own_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    worker_environment(2, is_background=True)
+    worker_environment(2)
     assert "OMP_NUM_THREADS" not in os.environ
 
 

@@ -24,6 +24,7 @@ from tests.faults.conftest import (
     write_image,
 )
 from tests.faults.soundness import audit
+from tests.http.conftest import wait_for
 
 from limner.simulate.server_process import ServerProcess
 
@@ -190,7 +191,7 @@ def train(house: House, project: Any) -> dict[str, Any]:
     return ended
 
 
-def test_predictions_that_find_no_room_are_refused_and_made_when_there_is(
+def test_predictions_that_find_no_room_are_answered_and_kept_when_there_is(
     make_house: MakeHouse, small_disk: Mounted, tmp_path: Path
 ) -> None:
     disk = small_disk("2m")
@@ -205,7 +206,13 @@ def test_predictions_that_find_no_room_are_refused_and_made_when_there_is(
     errors = [each["error"]["type"] for each in jobs if each["state"] == "failed"]
     assert errors == ["StorageFull"]
     sample = next(each for each in house.samples(project).values() if each["state"] == "ready")
-    problem(house.http.get(f"{project.url}/samples/{sample['id']}/predict"), 507)
+    url = f"{project.url}/samples/{sample['id']}/predict"
+    drawn = house.http.get(url)
+    assert drawn.status_code == 200
     filling.unlink()
-    answer = house.http.get(f"{project.url}/samples/{sample['id']}/predict")
-    assert answer.status_code == 200
+
+    def is_kept() -> bool:
+        assert house.http.get(url).content == drawn.content
+        return any(each.read_bytes() == drawn.content for each in disk.rglob("*") if each.is_file())
+
+    wait_for(is_kept)

@@ -26,6 +26,12 @@ def free_sample(project: Project) -> dict[str, Any]:
     return sample
 
 
+def is_stored(live: Live, project: Project, sample: int) -> bool:
+    serving = live.service.models.get(project.name, project.get()["model_version"])
+    with live.service.records.read() as tx:
+        return predictions.find(tx, serving.id, sample) is not None
+
+
 def test_before_a_model_predicting_and_training_are_refused_in_words(project: Project) -> None:
     sample = free_sample(project)
     for method in ("POST", "GET"):
@@ -110,9 +116,10 @@ def test_a_format_that_cannot_carry_the_mask_is_refused_with_what_can(trained: P
     assert "application/x-nrrd" in answer.json()["detail"]
 
 
-def test_next_offers_the_stored_prediction(trained: Project) -> None:
+def test_next_offers_the_stored_prediction(live: Live, trained: Project) -> None:
     sample = free_sample(trained)
     trained.http.post(f"{trained.url}/samples/{sample['id']}/predict").raise_for_status()
+    live.wait_for(lambda: is_stored(live, trained, sample["id"]))
     lent = trained.next("someone")["assignment"]
     try:
         while lent["sample"]["id"] != sample["id"]:
@@ -138,7 +145,8 @@ def test_next_offers_what_is_still_to_be_drawn(live: Live, trained: Project) -> 
         offered = live.http.get(url).json()["prediction"]
         assert (offered["model_version"], offered["ready"]) == (serving.number, False)
         assert trained.http.get(offered["url"]).headers["Limner-Model-Version"]
-        assert live.http.get(url).json()["prediction"] == {**offered, "ready": True}
+        drawn = {**offered, "ready": True}
+        live.wait_for(lambda: live.http.get(url).json()["prediction"] == drawn)
     finally:
         trained.http.post(f"/api/v1/assignments/{lent['id']}/release").raise_for_status()
 

@@ -23,6 +23,7 @@ from limner.loop.jobs import Jobs
 from limner.loop.models import Models
 from limner.loop.predict import Predictions
 from limner.loop.prediction_files import PredictionFiles
+from limner.loop.prediction_keeper import PredictionKeeper
 from limner.loop.projects import Projects
 from limner.loop.retrain import Retrain
 from limner.loop.score import Score
@@ -271,9 +272,9 @@ class Lab:
             self.clock,
         )
         self.files = PredictionFiles(self.records, self.prediction_blobs, self.clock)
-        self.predictions = Predictions(
-            self.records, self.projects, self.models, self.engine, self.files
-        )
+        self.keeper = PredictionKeeper(self.files)
+        parts = (self.records, self.projects, self.models, self.engine, self.files, self.keeper)
+        self.predictions = Predictions(*parts)
         self.score = Score(
             self.records,
             self.projects,
@@ -290,8 +291,8 @@ class Lab:
         self.jobs.start({**self.retrain.handlers(), **self.score.handlers()})
 
     def close(self) -> None:
-        self.retrain.stop()
-        self.jobs.stop()
+        for each in (self.retrain, self.jobs, self.keeper):
+            each.stop()
         self.events.close()
         self.records.close()
 
@@ -495,6 +496,5 @@ def make_lab(tmp_path: Path, migrated: Path) -> Iterator[Callable[..., Lab]]:
 
 @pytest.fixture
 def lab(make_lab: Callable[..., Lab]) -> Lab:
-    """A project whose jobs run."""
     (made := make_lab()).start()
     return made

@@ -49,6 +49,7 @@ def test_a_sample_not_drawn_ahead_is_predicted_now_for_its_client_and_kept(train
     assert not first.was_stored
     ((_, (_, priority, client)),) = [call for call in lab.engine.calls if call[0] == "predict"]
     assert (priority, client) == (Priority.INTERACTIVE, "ann")
+    lab.keeper.stop()
     second = lab.predictions.predict("demo", labelled)
     assert second.was_stored
     assert second.data.read_bytes() == first.data

@@ -137,9 +137,7 @@ def _spawn(setup: Setup, theirs: socket.socket) -> tuple[subprocess.Popen[bytes]
             stdout=theirs_to_write,
             stderr=theirs_to_write,
             pass_fds=(end,),
-            env=worker_environment(
-                setup.threads, is_background=setup.nice > 0, python=setup.python
-            ),
+            env=worker_environment(setup.threads, python=setup.python),
             process_group=0,
         )
     except OSError:

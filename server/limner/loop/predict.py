@@ -12,6 +12,7 @@ from limner.errors import Conflict, NotFound, UnsupportedFormat
 from limner.images import ImageSource, encode_mask, mask_suffixes, read_mask
 from limner.loop.models import Models, serving_or_refuse
 from limner.loop.prediction_files import Made, PredictionFiles, encoded
+from limner.loop.prediction_keeper import PredictionKeeper
 from limner.loop.projects import Projects
 from limner.plugin import Mask
 from limner.records import models as model_rows
@@ -45,12 +46,14 @@ class Predictions:
         models: Models,
         engine: Engine,
         files: PredictionFiles,
+        keeper: PredictionKeeper,
     ) -> None:
         self._records = records
         self._projects = projects
         self._models = models
         self._engine = engine
         self._files = files
+        self._keeper = keeper
 
     def predict(
         self,
@@ -95,6 +98,9 @@ class Predictions:
         if stored is not None:
             row, path = stored
             return self._in_format(path, row.format, suffix, source, chosen, was_stored=True)
+        waits = self._keeper.find(chosen.id, sample)
+        if waits is not None and waits.file is not None and suffix in (None, waits.suffix):
+            return Predicted(data=waits.file, suffix=waits.suffix, version=chosen, was_stored=True)
         is_serving = serving is not None and chosen.id == serving.id
         return self._made_now(found, sample, source, chosen, suffix, client, keep=is_serving)
 
@@ -125,9 +131,8 @@ class Predictions:
             )
         data, kept_suffix = encoded(answer, header)
         if keep:
-            self._files.store(
-                project.id, version.id, [Made(sample=sample, file=data, suffix=kept_suffix)]
-            )
+            made = Made(sample=sample, file=data, suffix=kept_suffix)
+            self._keeper.keep(project.id, version.id, made)
         wanted = suffix or kept_suffix
         return Predicted(
             data=data

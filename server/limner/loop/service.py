@@ -20,6 +20,7 @@ from limner.loop.plugin_followers import PluginFollowers
 from limner.loop.plugins import Plugins
 from limner.loop.predict import Predictions
 from limner.loop.prediction_files import PredictionFiles
+from limner.loop.prediction_keeper import PredictionKeeper
 from limner.loop.progress import ProgressReports
 from limner.loop.projects import Projects
 from limner.loop.retrain import Retrain
@@ -97,7 +98,10 @@ class Service:
         # Predictions are let go by the thousand, so labels and weights do not share their folder.
         self.drawn = Blobs(home / "predictions")
         files = PredictionFiles(records, self.drawn, clock)
-        self.predictions = Predictions(records, self.projects, self.models, engine, files)
+        self._keeper = PredictionKeeper(files)
+        self.predictions = Predictions(
+            records, self.projects, self.models, engine, files, self._keeper
+        )
         self.score = Score(
             records,
             self.projects,
@@ -138,5 +142,6 @@ class Service:
         self.retrain.stop()
         self.jobs.stop()
         self.engine.stop()
+        self._keeper.stop()
         self.events.close()
         self.records.close()
