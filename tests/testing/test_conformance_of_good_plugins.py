@@ -1,20 +1,19 @@
-"""A plugin in order passes every check of the kit, found the way a stranger's is."""
+"""A plugin in order passes every check of the kit, imported the way a worker imports a file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from limner.registry import Registry
+from limner.registry.files import import_path
 from limner.testing import AppConformance, StrategyConformance
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
-REGISTRY = Registry([PLUGINS / "tiny_app.py", PLUGINS / "tiny_strategy.py"])
 
 
 class TestTinyApp(AppConformance):
-    manifest = REGISTRY.app("tiny")
+    manifest = import_path(PLUGINS / "tiny_app.py").manifest
     minimum_score = 0.95
 
 
 class TestTinyStrategy(StrategyConformance):
-    manifest = REGISTRY.strategy("tiny")
+    manifest = import_path(PLUGINS / "tiny_strategy.py").manifest
