@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 QUICK = {
     "web": ("--starts", "1"),
     "million": ("--few", "1000", "--many", "5000", "--times", "50"),
-    "intake": ("--files", "2000"),
+    "intake": ("--files", "10000"),
     "serving": ("--adopted", "8", "--pool", "30", "--predictions", "32"),
     "memory": ("--uploads", "10", "--skip-volume"),
     "segmentation": ("--train", "20", "--test", "8", "--effort", "0.1"),
