@@ -57,3 +57,10 @@ def test_a_worker_loads_no_web_no_database_and_no_learning_library() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "[]"
+
+
+def test_no_plugin_sees_the_servers_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMNER_TOKEN", "secret")
+    monkeypatch.setenv("LIMNER_ADMIN_TOKEN", "secret")
+    for python in ("", "/other/python"):
+        assert "secret" not in worker_environment(1, python=python).values()
