@@ -10,13 +10,10 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT, absent
+from tests.http.conftest import running
 
 from limner.client import Limner
-from limner.engine.local import LocalEngine
-from limner.http.server import Server
-from limner.loop.service import Service
-from limner.records.database import Records
-from limner.registry import Registry
+from limner.engine import Engine
 from limner.settings import EngineSettings, Settings
 
 KERAS_PYTHON = ROOT / ".venv-keras" / "bin" / "python"
@@ -41,7 +38,7 @@ class KerasServer:
     """A running server with the Keras app."""
 
     client: Limner
-    engine: LocalEngine
+    engine: Engine
 
 
 @contextmanager
@@ -52,18 +49,8 @@ def _served(folder: Path) -> Iterator[KerasServer]:
         plugins=(PLUGIN,),
         engine=EngineSettings(device="cpu"),
     )
-    registry = Registry(settings.plugins)
-    engine = LocalEngine(settings.engine, registry, settings.home / "logs")
-    service = Service(settings, Records.open(settings.home), engine, registry)
-    service.start()
-    server = Server(service, settings)
-    server.start()
-    try:
-        with Limner(server.url) as client:
-            yield KerasServer(client, engine)
-    finally:
-        server.stop()
-        service.stop()
+    with running(settings) as (service, server), Limner(server.url) as client:
+        yield KerasServer(client, service.engine)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from tests.http.conftest import wait_for
 
-from limner.engine.local import LocalEngine
+from limner.engine import Engine
 
 if TYPE_CHECKING:
     from tests.another_python.conftest import KerasServer
@@ -29,7 +29,7 @@ def libraries_of(pid: int) -> str:
     return " ".join(each.path for each in psutil.Process(pid).memory_maps())
 
 
-def workers(engine: LocalEngine) -> dict[str, int | None]:
+def workers(engine: Engine) -> dict[str, int | None]:
     return {each.name: each.pid for each in engine.status()}
 
 

@@ -8,11 +8,8 @@ read, but the disk has them at hand.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +18,7 @@ from typing import Any
 
 import httpx
 from rich.console import Console
+from tests.bench.results import conclude
 from tests.bench.volumes import volume
 
 from limner.simulate import ServerProcess
@@ -122,17 +120,7 @@ def main() -> None:
     finally:
         shutil.rmtree(root, ignore_errors=True)
     console.print(found)
-    results = {
-        **found,
-        "problems": problems(found),
-        "machine": {"platform": platform.platform(), "python": platform.python_version()},
-    }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(results, indent=2) + "\n")
-    for each in results["problems"]:
-        console.print(f"missed: {each}", markup=False)
-    console.print(f"written to {given.out}")
-    sys.exit(1 if results["problems"] else 0)
+    conclude({**found, "problems": problems(found)}, given.out, console)
 
 
 if __name__ == "__main__":

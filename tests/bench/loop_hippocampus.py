@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import random
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from tests.bench.results import conclude
 
 from limner.client import Limner, ModelVersion
 from limner.demo.display import display_on
@@ -124,12 +123,7 @@ def main() -> None:
     console = Console()
     with tempfile.TemporaryDirectory(prefix="limner-bench-", ignore_cleanup_errors=True) as folder:
         result = measure(options, console, options.home or Path(folder))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
-    for each in result["problems"]:
-        console.print(f"missed: {each}", markup=False)
-    console.print(f"{result['total_wall_s']} s in all; written to {options.out}")
-    sys.exit(1 if result["problems"] else 0)
+    conclude(result, options.out, console)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,7 @@ matters.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
-import sys
 import tempfile
 import threading
 import time
@@ -23,6 +21,7 @@ import nibabel
 import numpy as np
 import psutil
 from rich.console import Console
+from tests.bench.results import conclude
 from tests.bench.segmentation import DATA, pairs
 
 from limner.client import Limner
@@ -169,13 +168,7 @@ def main() -> None:
             console.print(found["volume"])
             if found["volume"]["ratio"] > PREDICTOR_RATIO:
                 problems.append(f"the predictor held more than {PREDICTOR_RATIO} times the volume")
-    found["problems"] = problems
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    for each in problems:
-        console.print(f"missed: {each}", markup=False)
-    console.print(f"written to {options.out}")
-    sys.exit(1 if problems else 0)
+    conclude({**found, "problems": problems}, options.out, console)
 
 
 if __name__ == "__main__":

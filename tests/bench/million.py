@@ -13,10 +13,8 @@ import argparse
 import http.client
 import json
 import os
-import platform
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +28,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from tests.bench.results import conclude
 from tests.bench.volumes import SHAPE, mask, volume
 
 from limner.loop.events import Events
@@ -343,19 +342,7 @@ def main() -> None:
         many = measure(root / "many", given.many, given.times)
     finally:
         shutil.rmtree(root, ignore_errors=True)
-    missed = show(few, many)
-    results = {
-        "few": few,
-        "many": many,
-        "problems": missed,
-        "machine": {"platform": platform.platform(), "python": platform.python_version()},
-    }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(results, indent=2) + "\n")
-    for each in missed:
-        console.print(f"missed: {each}", markup=False)
-    console.print(f"written to {given.out}")
-    sys.exit(1 if missed else 0)
+    conclude({"few": few, "many": many, "problems": show(few, many)}, given.out, console)
 
 
 if __name__ == "__main__":

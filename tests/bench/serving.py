@@ -9,13 +9,11 @@ forgotten before each part, so that every one is made when it is asked for.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
 import sqlite3
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -27,6 +25,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from tests.bench.results import conclude
 from tests.bench.segmentation import DATA, SCHEMA, case_of, pairs
 
 from limner.client import Limner, ModelVersion, ProjectHandle
@@ -361,13 +360,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="limner-bench-", ignore_cleanup_errors=True) as folder:
         found = measure(Path(folder), options)
     show(found)
-    found["problems"] = problems(found)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    for each in found["problems"]:
-        console.print(f"missed: {each}", markup=False)
-    console.print(f"written to {options.out}")
-    sys.exit(1 if found["problems"] else 0)
+    conclude({**found, "problems": problems(found)}, options.out, console)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,7 @@ Run as `python -m tests.bench.web`; prints a line a start and writes JSON into `
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +16,7 @@ import nibabel
 import numpy as np
 import psutil
 from rich.console import Console
+from tests.bench.results import conclude
 
 from limner.simulate import ServerProcess
 
@@ -89,12 +88,7 @@ def main() -> None:
     options = arguments()
     console = Console()
     result = measure(options.starts, console)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    for each in result["problems"]:
-        console.print(f"missed: {each}", markup=False)
-    console.print(f"written to {options.out}")
-    sys.exit(1 if result["problems"] else 0)
+    conclude(result, options.out, console)
 
 
 if __name__ == "__main__":

@@ -21,12 +21,10 @@ import numpy.typing as npt
 import PIL.Image
 import pytest
 
-from limner.engine.local import LocalEngine
+from limner.cli.server_run import build
 from limner.http.server import Server
 from limner.loop.service import Service
 from limner.records import plugins as plugin_rows
-from limner.records.database import Records
-from limner.registry import Registry
 from limner.settings import EngineSettings, Limits, Settings
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
@@ -112,6 +110,23 @@ class Project:
         found: dict[str, Any] = answer.json()["label"]
         return found
 
+    def parts(self) -> dict[str, Any]:
+        """Label, train and hold something; a value that is there for every part of a path."""
+        lent = self.next("holder")["assignment"]
+        label = self.label(self.next()["assignment"]["sample"])
+        job = self.http.post(f"{self.url}/jobs", json={"kind": "train"}).raise_for_status().json()
+        assert self.ended(job["id"])["state"] == "succeeded"
+        return {
+            "project": self.name,
+            "sample": lent["sample"]["id"],
+            "assignment": lent["id"],
+            "label": label["id"],
+            "job": job["id"],
+            "number": 1,
+            "kind": "strategy",
+            "name": "first",
+        }
+
     def ended(self, job: int) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             found: dict[str, Any] = self.http.get(f"/api/v1/jobs/{job}").raise_for_status().json()
@@ -156,6 +171,20 @@ class Live:
 
 
 @contextmanager
+def running(settings: Settings) -> Iterator[tuple[Service, Server]]:
+    """Run a service and its server in this process for as long as a block lasts."""
+    service = build(settings)
+    server = Server(service, settings)
+    service.start()
+    server.start()
+    try:
+        yield service, server
+    finally:
+        server.stop()
+        service.stop()
+
+
+@contextmanager
 def served(folder: Path, **settings: Any) -> Iterator[Live]:
     """Serve with the tiny plugins for as long as a block lasts."""
     chosen = Settings(
@@ -166,18 +195,11 @@ def served(folder: Path, **settings: Any) -> Iterator[Live]:
         engine=EngineSettings(device="cpu", predictor_threads=1, learner_threads=1),
         **settings,
     )
-    registry = Registry(chosen.plugins)
-    engine = LocalEngine(chosen.engine, registry, chosen.home / "logs")
-    service = Service(chosen, Records.open(chosen.home), engine, registry)
-    service.start()
-    server = Server(service, chosen)
-    server.start()
-    try:
-        with httpx.Client(base_url=server.url, timeout=60) as http:
-            yield Live(server.url, service, server, http, folder, count(1))
-    finally:
-        server.stop()
-        service.stop()
+    with (
+        running(chosen) as (service, server),
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
+        yield Live(server.url, service, server, http, folder, count(1))
 
 
 @pytest.fixture(scope="session")
@@ -325,18 +347,11 @@ def serving_plugins(root: Path, **more: Any) -> Iterator[Site]:
         engine=EngineSettings(device="cpu", predictor_threads=1, learner_threads=1),
         **given,
     )
-    registry = Registry(settings.plugins)
-    engine = LocalEngine(settings.engine, registry, settings.home / "logs")
-    service = Service(settings, Records.open(settings.home), engine, registry)
-    service.start()
-    server = Server(service, settings)
-    server.start()
-    try:
-        with httpx.Client(base_url=server.url, timeout=120, headers=ADMIN) as http:
-            yield Site(service, http, root / "plugins", root / "home")
-    finally:
-        server.stop()
-        service.stop()
+    with (
+        running(settings) as (service, server),
+        httpx.Client(base_url=server.url, timeout=120, headers=ADMIN) as http,
+    ):
+        yield Site(service, http, root / "plugins", root / "home")
 
 
 @pytest.fixture(scope="session")

@@ -195,3 +195,11 @@ def test_pages_of_other_sites_change_nothing(headers: dict[str, str], method: st
 def test_programs_and_own_pages_may_change_things(headers: dict[str, str]) -> None:
     response = client_with().post("/api/v1/thing", headers={"Host": "localhost:8000", **headers})
     assert response.status_code == 200
+
+
+def test_a_name_in_utf_8_is_kept_as_it_was_sent(live: Any) -> None:
+    project = live.project(images=1)
+    header = {"Limner-Actor": "Ünal Łukasiewicz 山田".encode()}
+    live.http.patch(project.url, json={"title": "x"}, headers=header).raise_for_status()
+    newest = live.http.get(f"{project.url}/audit").json()["items"][0]
+    assert newest["actor"] == "Ünal Łukasiewicz 山田"

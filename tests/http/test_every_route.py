@@ -226,22 +226,7 @@ def here(
     (folder / "plugins").mkdir()
     with serve(folder, plugin_folder=folder / "plugins", admin_token=ADMIN) as live:
         live.http.headers["Authorization"] = f"Bearer {ADMIN}"
-        project = live.project(images=3)
-        lent = project.next("holder")["assignment"]
-        label = project.label(project.next()["assignment"]["sample"])
-        job = live.http.post(f"{project.url}/jobs", json={"kind": "train"}).json()
-        assert project.ended(job["id"])["state"] == "succeeded"
-        parts = {
-            "project": project.name,
-            "sample": lent["sample"]["id"],
-            "assignment": lent["id"],
-            "label": label["id"],
-            "job": job["id"],
-            "number": 1,
-            "kind": "strategy",
-            "name": "first",
-        }
-        yield live, parts
+        yield live, live.project(images=3).parts()
 
 
 @pytest.fixture

@@ -229,12 +229,11 @@ def test_a_broken_plugin_is_refused_with_all_its_problems() -> None:
 
 def test_problems_found_later_make_a_plugin_unusable() -> None:
     registry = Registry([PLUGINS / "tiny_app.py", PLUGINS / "tiny_strategy.py"])
-    registry.add_problems("tiny", [], group=APPS)
-    assert registry.source(APPS, "tiny").name == "tiny"
-    registry.add_problems("tiny", ["it hangs"], group=APPS)
-    registry.add_problems("tiny", ["it hangs"], group=APPS)
+    source = registry.source(APPS, "tiny")
+    registry.note_problems(source, [])
+    assert registry.source(APPS, "tiny") == source
+    for _ in range(2):
+        registry.note_problems(source, ["it hangs"])
     with pytest.raises(PluginFailed, match=r"cannot be used: it hangs$"):
         registry.source(APPS, "tiny")
     assert registry.strategy("tiny").name == "tiny"
-    with pytest.raises(NotFound, match="no plugin 'nobody'"):
-        registry.add_problems("nobody", ["x"])

@@ -72,27 +72,6 @@ class Registry:
         """Return a plugin, whether it can be used or not; None where there is none."""
         return self._first(group, name)
 
-    def add_problems(
-        self, name: str, problems: Sequence[str], *, group: Group | None = None
-    ) -> None:
-        """Note what a later check found; the plugin cannot be used from then on.
-
-        Args:
-            name: The plugin's name.
-            problems: What is wrong; none changes nothing, one that is known is not repeated.
-            group: Where an app and a strategy share the name, which of them is meant.
-
-        Raises:
-            NotFound: There is no plugin of that name.
-        """
-        with self._lock:
-            meant = self._first(group, name)
-            if meant is None:
-                raise NotFound(f"There is no plugin {name!r} to note problems of.")
-            new = tuple(each for each in problems if each not in meant.problems)
-            changed = replace(meant, problems=meant.problems + new)
-            self._found = tuple(changed if each is meant else each for each in self._found)
-
     def note_problems(self, source: PluginSource, problems: Sequence[str]) -> None:
         """Note what a check found, unless the plugin was replaced or retired in the meantime."""
         with self._lock:
