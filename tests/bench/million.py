@@ -173,11 +173,17 @@ def running(home: Path) -> Iterator[tuple[str, float]]:
     config.write_text("", encoding="utf-8")
     with ServerProcess(["--config", str(config)], home=home) as server:
         began = time.monotonic()
-        while not is_looked_at(server.url):
-            if time.monotonic() > began + LOOKED_WITHIN_S:
-                raise SystemExit("the folder was not looked at in time")
-            time.sleep(0.1)
+        wait_until_rested(server.url)
         yield server.url, time.monotonic() - began + server.ready_s
+
+
+def wait_until_rested(url: str) -> None:
+    """Wait until the store has been looked at and no job is left."""
+    deadline = time.monotonic() + LOOKED_WITHIN_S
+    while not is_looked_at(url):
+        if time.monotonic() > deadline:
+            raise SystemExit("the server did not come to rest in time")
+        time.sleep(0.1)
 
 
 def is_looked_at(url: str) -> bool:
@@ -196,8 +202,7 @@ def make_queue(url: str) -> None:
     client = Client(url)
     client.ask("POST", f"{PATH}/next", b'{"annotator": "first"}')
     client.close()
-    while not is_looked_at(url):
-        time.sleep(0.1)
+    wait_until_rested(url)
 
 
 def measure(root: Path, count: int, times: int) -> dict[str, Any]:
