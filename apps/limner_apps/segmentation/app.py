@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from limner.plugin import LoadRequest, Trained, TrainRequest, Watch
-from limner_apps.segmentation.device import open_device
+from limner_apps.learning.device import open_device
 from limner_apps.segmentation.model import SegmentationModel
 from limner_apps.segmentation.options import Options
 from limner_apps.segmentation.training import Training

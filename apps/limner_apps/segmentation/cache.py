@@ -9,16 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from limner.plugin import Case, FloatArray, LabelSchema
+from limner_apps.learning.cache_files import store
 from limner_apps.segmentation.plan import Plan
 from limner_apps.segmentation.preprocess import encode, preprocess, resize_labels
 from limner_apps.segmentation.survey import Survey, load_pair, survey_case
@@ -45,7 +43,7 @@ class CaseCache:
             return Survey.from_json(json.loads(path.read_text(encoding="utf-8")))
         survey = survey_case(case)
         text = json.dumps(survey.as_json()).encode()
-        self._store(path, lambda file: file.write(text))
+        store(path, lambda file: file.write(text))
         return survey
 
     def arrays(
@@ -69,26 +67,13 @@ class CaseCache:
         image, mask = load_pair(case)
         array = preprocess(image, plan, f"Case {case.id}")
         labels = resize_labels(encode(mask.array, schema), array.shape[1:], len(schema.values))
-        self._store(paths[0], lambda file: np.save(file, array))
-        self._store(paths[1], lambda file: np.save(file, labels))
+        store(paths[0], lambda file: np.save(file, array))
+        store(paths[1], lambda file: np.save(file, labels))
         return array, labels
 
     def _path(self, case: Case, part: str, suffix: str) -> Path:
         name = hashlib.sha256(case.fingerprint.encode()).hexdigest()[:32]
         return self._folder / f"{name}-{part}.{suffix}"
-
-    def _store(self, path: Path, write: Callable[[IO[bytes]], object]) -> None:
-        """Write by rename; a cache that cannot be written to costs time, never the training."""
-        with contextlib.suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._folder, suffix=".part")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    write(file)
-                Path(name).replace(path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
 
 
 def _read(path: Path) -> Any:

@@ -1,7 +1,6 @@
-"""One temperature for all logits, so that a probability means a frequency.
+"""The temperature of a segmentation, measured on the voxels near the labels.
 
-Guo et al. 2017 (arXiv 1706.04599): divide the logits by the temperature that makes held-out labels
-likeliest. Measured on the voxels near the labels; far background would drown them.
+Far background would drown them.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from limner.plugin import Case, LabelSchema, Stopped, Watch
+from limner_apps.learning.temperature import fit_temperature
 from limner_apps.segmentation.cache import CaseCache
 from limner_apps.segmentation.inference import Inference
 from limner_apps.segmentation.metrics import near_foreground
@@ -22,8 +21,6 @@ from limner_apps.segmentation.plan import Plan
 
 _CASES = 12
 _VOXELS = 20_000
-_RANGE = (0.25, 8.0)
-_ROUNDS = 40
 
 
 def calibrate(
@@ -49,30 +46,6 @@ def calibrate(
         logits.append(part)
         truths.append(truth)
     return fit_temperature(torch.cat(logits), torch.cat(truths)) if logits else None
-
-
-def fit_temperature(logits: Tensor, truths: Tensor) -> float:
-    """Return the temperature of the smallest negative log-likelihood.
-
-    The likelihood has one peak in the inverse temperature, so a golden section finds it.
-
-    Args:
-        logits: (n, K) float32.
-        truths: (n,) int64.
-    """
-
-    def likelihood(log_temperature: float) -> float:
-        return float(functional.cross_entropy(logits / float(np.exp(log_temperature)), truths))
-
-    golden = (np.sqrt(5.0) - 1.0) / 2.0
-    low, high = np.log(_RANGE[0]), np.log(_RANGE[1])
-    for _ in range(_ROUNDS):
-        left, right = high - golden * (high - low), low + golden * (high - low)
-        if likelihood(left) <= likelihood(right):
-            high = right
-        else:
-            low = left
-    return float(np.exp(0.5 * (low + high)))
 
 
 def _near_labels(

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from limner.plugin import FloatArray
-from limner_apps.segmentation import device as devices
+from limner_apps.learning import device as devices
 from limner_apps.segmentation.batches import neighbouring
 from limner_apps.segmentation.network import UNet, divisor
 from limner_apps.segmentation.plan import Plan

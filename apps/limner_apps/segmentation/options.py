@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from limner.plugin import Json, UnsuitableInput
+from limner.plugin import Json
+from limner_apps.learning.options import checked_options
 from limner_apps.segmentation import manifest
 
 
@@ -29,16 +29,4 @@ class Options:
         Raises:
             UnsuitableInput: An option is unknown or its value does not fit.
         """
-        unknown = sorted(set(given) - set(manifest.options))
-        if unknown:
-            raise UnsuitableInput(
-                f"Option {unknown[0]!r} is unknown; the app takes {sorted(manifest.options)}."
-            )
-        values: dict[str, Any] = {}
-        for name, option in manifest.options.items():
-            value = given.get(name, option.default)
-            problem = next(iter(option.problems(value)), None)
-            if problem:
-                raise UnsuitableInput(f"Option {name}: {problem}.")
-            values[name] = value
-        return cls(**values)
+        return cls(**checked_options(given, manifest))

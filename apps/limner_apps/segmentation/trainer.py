@@ -12,30 +12,22 @@ import torch
 from torch import Tensor, nn
 
 from limner.plugin import PluginError, Progress, Stopped, Watch
-from limner_apps.segmentation import device as devices
+from limner_apps.learning import device as devices
+from limner_apps.learning.checkpoint import Checkpoints
+from limner_apps.learning.schedule import Diverged, average_in, mixed_seed, one_cycle
 from limner_apps.segmentation.augment import Augmentation
 from limner_apps.segmentation.batches import BatchDraw, TrainingCase
-from limner_apps.segmentation.checkpoint import Checkpoints, RunState
 from limner_apps.segmentation.losses import DeepDiceCrossEntropy
 from limner_apps.segmentation.network import UNet, divisor
 from limner_apps.segmentation.plan import Plan
+from limner_apps.segmentation.state import RunState
 
 _log = logging.getLogger(__name__)
 
 _RATE = 3e-3
 """Peak learning rate."""
-_WARM_UP = 0.1
-"""Share of the steps in which the rate rises."""
-_LAST_RATE = 0.01
-"""Share of the peak that the rate falls to."""
 _DECAY = 1e-2
 _GRADIENT_NORM = 12.0
-_AVERAGED = 0.05
-"""Share of the steps that the average of the weights looks back."""
-
-
-class Diverged(Exception):
-    """The loss is no longer a finite number."""
 
 
 class Run:
@@ -114,18 +106,19 @@ class Run:
     def _step(self, draw: BatchDraw) -> float:
         """Take one optimiser step and return its loss; all its randomness is by seed and step."""
         step = self.state.step
-        torch.manual_seed(_mix(self._seed, step))
+        torch.manual_seed(mixed_seed(self._seed, step))
         images, labels = draw(step)
         plan = self.state.plan
         augmentation = Augmentation(
             spacing=tuple(plan.spacing[axis] for axis in plan.plane),
             mirrored=tuple(index for index, axis in enumerate(plan.plane) if axis in plan.mirrored),
         )
-        images, labels = self._to_device(images), self._to_device(labels)
-        generator = torch.Generator().manual_seed(_mix(self._seed + 1, step))
+        images = devices.sent_to(self._device, images)
+        labels = devices.sent_to(self._device, labels)
+        generator = torch.Generator().manual_seed(mixed_seed(self._seed + 1, step))
         images, labels = augmentation(images, labels, generator)
         for group in self._optimiser.param_groups:
-            group["lr"] = _RATE * _cycle(step, self._steps)
+            group["lr"] = _RATE * one_cycle(step, self._steps)
         self._optimiser.zero_grad(set_to_none=True)
         with devices.mixed_precision(self._device):
             logits = self._network(devices.arrange(images, self._device))
@@ -144,21 +137,14 @@ class Run:
     def _advance(self, loss: float) -> None:
         step = self.state.step
         self.state.loss = loss if step == 0 else 0.95 * self.state.loss + 0.05 * loss
-        # The first averages look back less far, or they would remember the random start.
-        decay = min(1.0 - 1.0 / max(2.0, _AVERAGED * self._steps), (1 + step) / (10 + step))
-        with torch.no_grad():
-            for name, value in self._network.state_dict().items():
-                if value.is_floating_point():
-                    self._average[name].lerp_(value, 1.0 - decay)
-                else:
-                    self._average[name].copy_(value)
+        average_in(self._average, self._network.state_dict(), step, self._steps)
         self.state.step = step + 1
 
     def _save(self, checkpoints: Checkpoints) -> None:
         self.state.network = dict(self._network.state_dict())
         self.state.average = self._average
         self.state.optimiser = self._optimiser.state_dict()
-        checkpoints.save(self.state)
+        self.state.save(checkpoints)
 
     def _shrink(self, cases: Sequence[TrainingCase], error: BaseException) -> BatchDraw:
         """Answer running out of memory by a smaller batch, then a smaller patch."""
@@ -180,11 +166,6 @@ class Run:
         self.state.plan = smaller
         return BatchDraw(cases, smaller, self._seed)
 
-    def _to_device(self, batch: Tensor) -> Tensor:
-        if self._device.type != "cuda":
-            return batch.to(self._device)
-        return batch.pin_memory().to(self._device, non_blocking=True)
-
 
 def shrink_plan(plan: Plan) -> Plan | None:
     """Return a plan that needs less memory; None when there is none."""
@@ -196,17 +177,3 @@ def shrink_plan(plan: Plan) -> Plan | None:
         for axis, size in enumerate(plan.patch)
     )
     return replace(plan, patch=patch) if patch != plan.patch else None
-
-
-def _cycle(step: int, steps: int) -> float:
-    """Return the one-cycle schedule's share of the peak rate (Smith and Topin 2018)."""
-    warm = max(1.0, _WARM_UP * steps)
-    if step < warm:
-        return (step + 1) / (warm + 1)
-    falling = 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1.0, steps - warm)))
-    return _LAST_RATE + (1.0 - _LAST_RATE) * falling
-
-
-def _mix(seed: int, step: int) -> int:
-    """Make a seed of a seed and a step."""
-    return (seed * 1_000_003 + step * 7_919) & 0x7FFF_FFFF_FFFF_FFFF

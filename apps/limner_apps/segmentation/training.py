@@ -22,21 +22,24 @@ from limner.plugin import (
     UnsuitableInput,
     Watch,
 )
-from limner_apps.segmentation import device as devices
+from limner_apps.learning import device as devices
+from limner_apps.learning.checkpoint import Checkpoints, request_fingerprint
+from limner_apps.learning.schedule import Diverged
+from limner_apps.learning.warm_start import shrink_and_perturb
+from limner_apps.segmentation import manifest
 from limner_apps.segmentation.batches import TrainingCase
 from limner_apps.segmentation.budget import plan_steps
 from limner_apps.segmentation.cache import CaseCache
 from limner_apps.segmentation.calibration import calibrate
-from limner_apps.segmentation.checkpoint import Checkpoints, RunState, request_fingerprint
 from limner_apps.segmentation.collapse import missing_classes
 from limner_apps.segmentation.inference import Inference
 from limner_apps.segmentation.network import UNet
 from limner_apps.segmentation.options import Options
 from limner_apps.segmentation.plan import Plan
 from limner_apps.segmentation.planning import make_plan
+from limner_apps.segmentation.state import RunState
 from limner_apps.segmentation.survey import Survey, check_alike, check_values
-from limner_apps.segmentation.trainer import Diverged, Run
-from limner_apps.segmentation.warm_start import shrink_and_perturb
+from limner_apps.segmentation.trainer import Run
 from limner_apps.segmentation.weights import Weights, build_network, read_weights, write_weights
 
 _log = logging.getLogger(__name__)
@@ -84,7 +87,7 @@ class Training:
         if not request.train:
             raise UnsuitableInput("There is no label to learn from; label an image first.")
         request.workspace.mkdir(parents=True, exist_ok=True)
-        checkpoints = Checkpoints(request.workspace, request_fingerprint(request))
+        checkpoints = Checkpoints(request.workspace, request_fingerprint(request, manifest))
         fresh = self._plan()
         parent, notes = self._parent(fresh)
         plan = parent.plan if parent else fresh
@@ -151,7 +154,8 @@ class Training:
         checkpoints: Checkpoints,
     ) -> _Finished:
         """Train until a run neither diverges nor collapses, a few times at most."""
-        state = checkpoints.load() or RunState(plan=plan, notes=notes)
+        kept = checkpoints.load()
+        state = RunState(plan=plan, notes=notes) if kept is None else RunState.read(kept)
         best: _Finished | None = None
         while True:
             finished, trouble = self._attempt(state, parent, cases, checkpoints)

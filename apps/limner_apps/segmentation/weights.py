@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from limner.plugin import LabelSchema, UnsuitableInput
+from limner_apps.learning.tensors import load_tensors, save_tensors
 from limner_apps.segmentation.network import UNet
 from limner_apps.segmentation.plan import Plan
 
@@ -69,32 +65,6 @@ def write_weights(path: Path, weights: Weights) -> None:
         "state": {name: tensor.cpu().contiguous() for name, tensor in weights.state.items()},
     }
     save_tensors(path, content)
-
-
-def save_tensors(path: Path, content: dict[str, Any]) -> None:
-    """Write a dictionary of tensors and plain values, complete or not at all."""
-    # In memory first: torch writes the file's own name into a file.
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def load_tensors(path: Path) -> dict[str, Any] | None:
-    """Read what `save_tensors` wrote; None when the file is none or is damaged."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # noqa: BLE001 - the reader of a damaged archive may raise anything
-        return None
-    return content if isinstance(content, dict) else None
 
 
 def read_weights(path: Path, schema: LabelSchema) -> Weights:

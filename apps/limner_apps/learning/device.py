@@ -83,6 +83,13 @@ def arrange(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
     return batch.contiguous(memory_format=memory_format(batch.dim() - 2))
 
 
+def sent_to(device: torch.device, batch: torch.Tensor) -> torch.Tensor:
+    """Move a batch to the device, through pinned memory where that is faster."""
+    if device.type != "cuda":
+        return batch.to(device)
+    return batch.pin_memory().to(device, non_blocking=True)
+
+
 def free_memory(device: torch.device) -> int:
     """Return the bytes that a training may use on the device."""
     if device.type == "cuda":
