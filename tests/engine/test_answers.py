@@ -38,8 +38,8 @@ DESCRIPTION = Description(
     embedding=np.arange(4, dtype=np.float32),
 )
 INSTANCES = Instances(
-    boxes=np.zeros((2, 6), np.float32),
-    masks=np.zeros((2, 4, 5, 6), np.bool_),
+    boxes=np.array([[0, 0, 0, 2, 2, 2], [0.5, 1, 2, 4, 5, 6]], np.float32),
+    masks=(np.ones((2, 2, 2), np.bool_), None),
     classes=np.array([1, 2]),
     scores=np.array([0.1, 1.0], np.float32),
 )
@@ -173,8 +173,14 @@ def test_a_broken_description_is_refused(changes: dict[str, object], words: str)
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"masks": np.zeros((2, 4, 5, 6))}, "masks are float64"),
+        ({"masks": np.zeros((2, 4, 5, 6), np.bool_)}, "must be a tuple of 2"),
+        ({"masks": (None,)}, "must be a tuple of 2"),
+        ({"masks": (np.ones((2, 2, 2)), None)}, "mask is float64"),
+        ({"masks": (None, np.ones((2, 4, 4), np.bool_))}, r"bool of \(4, 4, 4\)"),
         ({"boxes": np.zeros((2, 4), np.float32)}, "boxes has shape"),
+        ({"boxes": np.zeros((2, 6), np.float32)}, "not be empty"),
+        ({"boxes": -INSTANCES.boxes}, "inside the image"),
+        ({"boxes": 2 * INSTANCES.boxes}, "inside the image"),
         ({"classes": np.array([1, 5])}, r"must be 2 of \[1, 2\]"),
         ({"classes": np.array([1])}, r"must be 2 of \[1, 2\]"),
         ({"scores": np.array([0.1, 2.0], np.float32)}, r"scores must lie in \[0, 1\]"),
@@ -187,19 +193,28 @@ def test_broken_instances_are_refused(changes: dict[str, object], words: str) ->
         checked_answer(broken, IMAGE, SCHEMA, Task.INSTANCES)
 
 
-@pytest.mark.parametrize("bad", [np.array([0.5]), np.array([0.5, 1.5]), np.array([0.5, np.nan])])
+@pytest.mark.parametrize(
+    "bad",
+    [np.array([0.5]), np.array([0.5, 1.5]), np.array([0.5, np.nan]), np.array([0.5, 0.6])],
+)
 def test_broken_class_scores_are_refused(bad: np.ndarray) -> None:
-    good = ClassScores(probabilities=np.array([0.5, 1.0], np.float32))
+    good = ClassScores(probabilities=np.array([0.3, 0.7], np.float32))
     checked_answer(good, IMAGE, SCHEMA, Task.CLASSIFICATION)
     with pytest.raises(Broken):
         checked_answer(ClassScores(probabilities=bad), IMAGE, SCHEMA, Task.CLASSIFICATION)
+
+
+def test_class_scores_need_not_sum_to_one_where_an_image_may_have_several_classes() -> None:
+    several = dataclasses.replace(SCHEMA, exclusive=False)
+    scores = ClassScores(probabilities=np.array([0.9, 0.8], np.float32))
+    checked_answer(scores, IMAGE, several, Task.CLASSIFICATION)
 
 
 def test_every_task_has_an_answer() -> None:
     right: dict[Task, Callable[[], object]] = {
         Task.SEGMENTATION: lambda: MASK,
         Task.INSTANCES: lambda: INSTANCES,
-        Task.CLASSIFICATION: lambda: ClassScores(probabilities=np.ones(2, np.float32)),
+        Task.CLASSIFICATION: lambda: ClassScores(probabilities=np.full(2, 0.5, np.float32)),
     }
     for task in Task:
         checked_answer(right[task](), IMAGE, SCHEMA, task)

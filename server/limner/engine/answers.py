@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from limner.engine.numbers import Broken, finite, float_array
 from limner.plugin import (
+    MOST_INSTANCES,
     Answer,
     ClassScores,
     Described,
@@ -26,6 +27,7 @@ from limner.plugin import (
     Prediction,
     PredictRequest,
     Task,
+    window,
 )
 
 SUM_TOLERANCE = 1e-3
@@ -75,6 +77,8 @@ def checked_answer(answer: object, image: Image, schema: LabelSchema, task: Task
         return _checked_instances(answer, image, schema)
     scores = float_array("class scores", answer.probabilities, (len(schema.classes),))
     _check_unit("class scores", scores)
+    if schema.exclusive and abs(float(scores.sum()) - 1) > SUM_TOLERANCE:
+        raise Broken(f"class scores must sum to one, not to {scores.sum()}: classes are exclusive")
     return ClassScores(probabilities=scores)
 
 
@@ -107,23 +111,39 @@ def _checked_mask(mask: Mask, image: Image, schema: LabelSchema) -> Mask:
 
 
 def _checked_instances(found: Instances, image: Image, schema: LabelSchema) -> Instances:
-    masks = _array("the instances' masks", found.masks)
-    count = len(masks)
-    if masks.dtype != np.bool_ or masks.shape != (count, *image.shape):
-        raise Broken(
-            f"the instances' masks are {masks.dtype} of shape {masks.shape}; they must be bool of "
-            f"(n, {', '.join(map(str, image.shape))})"
-        )
-    boxes = float_array("boxes", found.boxes, (count, 2 * len(image.shape)))
+    axes = len(image.shape)
+    boxes = float_array("boxes", found.boxes, (None, 2 * axes))
+    count = len(boxes)
+    if count > MOST_INSTANCES:
+        raise Broken(f"there are {count} instances; at most {MOST_INSTANCES} can be told")
+    low, high = boxes[:, :axes], boxes[:, axes:]
+    outside = (low < 0).any() or (high > np.asarray(image.shape, np.float32)).any()
+    if outside or (high <= low).any():
+        raise Broken(f"boxes must lie inside the image, {image.shape}, and not be empty")
+    if not isinstance(found.masks, tuple) or len(found.masks) != count:
+        raise Broken(f"the instances' masks must be a tuple of {count}, one for each box")
+    masks = tuple(map(_checked_cut, found.masks, boxes))
     scores = float_array("instance scores", found.scores, (count,))
     _check_unit("instance scores", scores)
     classes = _array("the instances' classes", found.classes)
     known = np.isin(classes, schema.values[1:])
     if classes.shape != (count,) or not known.all():
         raise Broken(f"the instances' classes must be {count} of {list(schema.values[1:])}")
-    return Instances(
-        boxes=boxes, masks=_contiguous(masks), classes=classes.astype(np.int64), scores=scores
-    )
+    return Instances(boxes=boxes, masks=masks, classes=classes.astype(np.int64), scores=scores)
+
+
+def _checked_cut(mask: object, box: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
+    """Return one object's mask in plain form."""
+    if mask is None:
+        return None
+    array = _array("an instance's mask", mask)
+    wanted = tuple(each.stop - each.start for each in window(box))
+    if array.dtype != np.bool_ or array.shape != wanted:
+        raise Broken(
+            f"an instance's mask is {array.dtype} of shape {array.shape}; it must be bool of "
+            f"{wanted}, the window of its box {box.tolist()}"
+        )
+    return _contiguous(array)
 
 
 def _checked_probabilities(given: object, image: Image, schema: LabelSchema) -> npt.NDArray[Any]:

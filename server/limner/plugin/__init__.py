@@ -12,6 +12,14 @@ from limner.plugin.images import (
     Mask,
     Prompt,
 )
+from limner.plugin.instances import (
+    MOST_INSTANCES,
+    from_instance_map,
+    instance_boxes,
+    no_instances,
+    to_instance_map,
+    window,
+)
 from limner.plugin.manifest import (
     CONTRACT_VERSION,
     Ability,
@@ -30,7 +38,7 @@ from limner.plugin.prediction import (
     Prediction,
     PredictRequest,
 )
-from limner.plugin.protocols import App, Describes, Evaluates, Predicts, Trains
+from limner.plugin.protocols import App, Describes, Evaluates, Explains, Predicts, Trains
 from limner.plugin.schema import BACKGROUND, LabelClass, LabelSchema
 from limner.plugin.strategy import Need, Pick, Pool, Strategy
 from limner.plugin.training import Case, Progress, Trained, TrainRequest, Watch
@@ -39,6 +47,7 @@ from limner.plugin.values import Json
 __all__ = [
     "BACKGROUND",
     "CONTRACT_VERSION",
+    "MOST_INSTANCES",
     "Ability",
     "Affine",
     "Answer",
@@ -51,6 +60,7 @@ __all__ = [
     "Description",
     "Evaluates",
     "Evaluation",
+    "Explains",
     "FloatArray",
     "Image",
     "Instances",
@@ -81,5 +91,10 @@ __all__ = [
     "Trains",
     "UnsuitableInput",
     "Watch",
+    "from_instance_map",
+    "instance_boxes",
     "manifest_problems",
+    "no_instances",
+    "to_instance_map",
+    "window",
 ]

@@ -66,21 +66,26 @@ class Instances:
 
     boxes: FloatArray
     """(n, 2 * d), first corner then last, in pixels along the spatial axes; the last corner is one
-    past the end."""
-    masks: npt.NDArray[np.bool_]
-    """(n, *spatial)."""
+    past the end. Inside the image, and not empty."""
+    masks: tuple[npt.NDArray[np.bool_] | None, ...]
+    """(n,) masks, each cut to its box: True where the object is, of the shape of
+    `limner.plugin.window`. None where only the box is known, as in labels that are boxes."""
     classes: IntArray
     """(n,), values of the schema."""
     scores: FloatArray
-    """(n,), in [0, 1]."""
+    """(n,), in [0, 1]; 1 in a label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClassScores:
-    """A probability for every class: the answer of a classification."""
+    """A probability for every class: the answer of a classification.
+
+    In a label they are 1 for the classes that an image has and 0 for the others.
+    """
 
     probabilities: FloatArray
-    """(classes,), in the schema's order without background, in [0, 1]."""
+    """(classes,), in the schema's order without background, in [0, 1]; summing to one where the
+    schema is exclusive."""
 
 
 Answer: TypeAlias = Mask | Instances | ClassScores

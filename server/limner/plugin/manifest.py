@@ -16,7 +16,7 @@ from typing import TypeAlias
 from limner.plugin.strategy import Need
 from limner.plugin.values import Json
 
-CONTRACT_VERSION = "1.1"
+CONTRACT_VERSION = "1.2"
 """Version of this contract. A plugin made for the same major version works."""
 
 
@@ -34,6 +34,7 @@ class Ability(StrEnum):
     DESCRIBE = "describe"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    EXPLAIN = "explain"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

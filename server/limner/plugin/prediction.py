@@ -86,6 +86,10 @@ class Evaluation:
     case_scores: Mapping[str, float]
     """That score in [0, 1] for each case, by `Case.id`."""
     class_scores: Mapping[str, float]
-    """That score for each class name, averaged over the cases where the class is defined."""
+    """A score in [0, 1] for each class name, of the cases where it is defined: the mean of the
+    score above, or a measure that only several cases have, such as the area under a ROC curve. No
+    class's may fall when a version is promoted."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Further figures by name, such as `hd95_mm` or `nll`; units in the name."""
+    chance: float = 0.0
+    """What guessing has by `measure` on these cases, in [0, 1]: a first version must have more."""

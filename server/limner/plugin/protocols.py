@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from limner.plugin.images import Image
+from limner.plugin.images import FloatArray, Image
 from limner.plugin.prediction import (
     Described,
     Evaluation,
@@ -56,6 +56,23 @@ class Evaluates(Protocol):
         Raises:
             Stopped: The watch said so.
             UnsuitableInput: A case's image or label is not one the model can take.
+        """
+        ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A loaded model that shows what in an image speaks for a class."""
+
+    def explain(self, image: Image, value: int) -> FloatArray:
+        """Return a map (*spatial) in [0, 1] of an image's own shape; larger speaks more for it.
+
+        Args:
+            image: The image.
+            value: Of the class, as the schema has it.
+
+        Raises:
+            UnsuitableInput: As in `Predicts.predict`.
         """
         ...
 

@@ -38,6 +38,9 @@ class LabelSchema:
     """
 
     classes: tuple[LabelClass, ...]
+    exclusive: bool = True
+    """Of a classification: whether every image has exactly one of the classes. Where it is False an
+    image may have several, or none."""
 
     def __post_init__(self) -> None:
         """Refuse a schema that no mask could follow.
