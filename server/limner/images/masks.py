@@ -60,12 +60,28 @@ def read_mask(path: Path, limits: Limits, *, suffix: str | None = None) -> Mask:
 def check_mask(mask: Mask, header: Header, schema: LabelSchema) -> None:
     """Refuse a mask that does not lie on its image, or holds values that the schema has not.
 
+    Raises:
+        GeometryMismatch: As in `check_place`.
+        InvalidLabelValues: The message lists the values.
+    """
+    check_place(mask, header)
+    strange = sorted(set(_values_of(mask.array)) - set(schema.values))
+    if strange:
+        shown = ", ".join(map(str, strange[:10])) + (", …" if len(strange) > 10 else "")
+        raise InvalidLabelValues(
+            f"The mask holds the values {shown}, which the schema has not; it has "
+            f"{', '.join(map(str, schema.values))}."
+        )
+
+
+def check_place(mask: Mask, header: Header) -> None:
+    """Refuse a mask that does not lie on its image.
+
     The affines of volumes are compared at the corners (`limner.images.geometry.same_place`);
-    pictures compare their shapes only.
+    pictures, and headers without an affine, compare their shapes only.
 
     Raises:
         GeometryMismatch: Another shape or affine; the message says both.
-        InvalidLabelValues: The message lists the values.
     """
     shape = tuple(mask.array.shape)
     if shape != header.shape:
@@ -85,13 +101,6 @@ def check_mask(mask: Mask, header: Header, schema: LabelSchema) -> None:
                 f"{affine_text(header.affine)} (voxel to RAS+ mm). Save the mask with the image's "
                 "geometry."
             )
-    strange = sorted(set(_values_of(mask.array)) - set(schema.values))
-    if strange:
-        shown = ", ".join(map(str, strange[:10])) + (", …" if len(strange) > 10 else "")
-        raise InvalidLabelValues(
-            f"The mask holds the values {shown}, which the schema has not; it has "
-            f"{', '.join(map(str, schema.values))}."
-        )
 
 
 def encode_mask(mask: Mask, header: Header, suffix: str) -> bytes:

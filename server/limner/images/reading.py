@@ -83,10 +83,8 @@ def open_checked(path: Path, limits: Limits, suffix: str | None) -> tuple[Header
     """
     known = known_suffix(path.name, suffix)
     with image_errors(path):
+        check_regular(path, limits)
         status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableImage(f"{path.name} is not a file.")
-        check_file_size(path, status.st_size, limits)
         file = open_image(path, known)
         layout = file.layout
         voxels = layout.channels
@@ -112,6 +110,21 @@ def open_checked(path: Path, limits: Limits, suffix: str | None) -> tuple[Header
             modified_ns=min(status.st_mtime_ns, LATEST_NS),
         )
     return header, file
+
+
+def check_regular(path: Path, limits: Limits) -> int:
+    """Refuse what is not a file, and what `check_file_size` refuses; return the size in bytes.
+
+    Raises:
+        OSError: There is nothing of that name, or it may not be read.
+        UnreadableImage: A folder, a pipe or a device, or empty.
+        ImageTooLarge: The file is over `max_file_bytes`.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableImage(f"{path.name} is not a file.")
+    check_file_size(path, status.st_size, limits)
+    return status.st_size
 
 
 def check_file_size(path: Path, size: int, limits: Limits) -> None:

@@ -51,6 +51,7 @@ _MEDIA_TYPES: Mapping[str, str] = {
     ".jpeg": "image/jpeg",
     ".tif": "image/tiff",
     ".tiff": "image/tiff",
+    ".json": "application/json",
 }
 
 _MASK_SUFFIXES: Mapping[Kind, tuple[str, ...]] = {
@@ -92,10 +93,10 @@ def known_suffix(filename: str, suffix: str | None) -> str:
 
 
 def media_type(suffix: str) -> str:
-    """Return the media type of files with an image suffix.
+    """Return the media type of files with the suffix of an image or a label.
 
     Raises:
-        UnsupportedFormat: The suffix is no image's.
+        UnsupportedFormat: The suffix is none of them.
     """
     try:
         return _MEDIA_TYPES[suffix.lower()]
