@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import imagecodecs
 import nibabel
 import numpy as np
 import pytest
@@ -47,6 +48,12 @@ manifests = [
                 dimensions=frozenset({2, 3}), abilities=frozenset(), title="Outlines",
                 licence="Apache-2.0", max_classes=3,
                 options={"depth": Option(default=2, help="How deep.", minimum=1, maximum=5)}),
+    AppManifest(name="objects", version="1", factory=":make", task=Task.INSTANCES,
+                dimensions=frozenset({2, 3}), abilities=frozenset(), title="Objects",
+                licence="Apache-2.0"),
+    AppManifest(name="kinds", version="1", factory=":make", task=Task.CLASSIFICATION,
+                dimensions=frozenset({2, 3}), abilities=frozenset(), title="Kinds",
+                licence="Apache-2.0"),
     StrategyManifest(name="in-turn", version="1", factory=":make", needs=frozenset(),
                      title="In turn", licence="Apache-2.0"),
     StrategyManifest(name="unsure", version="1", factory=":make",
@@ -200,6 +207,14 @@ class House:
             self.volume(f"case{number:04d}.nii.gz", seed=number)
         self.ingest.sync("liver")
         return self.samples.list("liver", limit=1000).items
+
+    def picture(self, name: str, *, seed: int = 0, shape: tuple[int, int] = (20, 30)) -> Path:
+        """Write a small picture into the store."""
+        pixels = np.random.default_rng(seed).integers(0, 255, shape, dtype=np.uint8)
+        path = self.images / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(imagecodecs.png_encode(pixels))
+        return path
 
     def mask(self, fill: int = 1, *, shape: tuple[int, ...] = SHAPE) -> bytes:
         """Return the bytes of a mask with one voxel of a class."""

@@ -209,6 +209,37 @@ def test_excluded_folders_hold_no_samples(root: Path, put: Put) -> None:
         assert [entry.name for entry in found if isinstance(entry, Entry)] == ["images/a"]
 
 
+def test_label_documents_are_found_where_they_are_asked_for(root: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels"
+    for name in ("a.json", "p/b.JSON", "p/b.png", "c.png", ".d.json", "e.json.part"):
+        path = labels / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (labels / "f.json").symlink_to(labels / "a.json")
+    store = FolderStore(root)
+
+    def names(**kinds: bool) -> dict[str, str]:
+        return {name: path.name for name, path in store.labels(labels, **kinds)}
+
+    assert names() == {"c": "c.png", "p/b": "b.png"}
+    assert names(images=False, documents=True) == {"a": "a.json", "p/b": "b.JSON"}
+    assert names(documents=True) == {"a": "a.json", "c": "c.png", "p/b": "b.JSON"}
+
+
+def test_json_files_beside_images_are_no_samples(root: Path, put: Callable[..., Path]) -> None:
+    put("a.png")
+    put("a.json")
+    assert [each.name for each in FolderStore(root).scan() if isinstance(each, Entry)] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "inside"),
+    [("", ""), (".", ""), ("a/b", "a/b"), ("a/../b", "b"), ("..", None), ("../other", None)],
+)
+def test_a_store_knows_what_lies_inside_it(folder: str, inside: str | None, root: Path) -> None:
+    assert FolderStore(root).inside(root / folder) == inside
+
+
 def test_labels_are_named_like_their_images(root: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels"
     for name in ("p1/a.nii.gz", "p1/b.seg.nrrd", "c.png", "d.nii.gz", "d.nrrd", "notes.txt"):

@@ -91,11 +91,15 @@ def checked_settings(given: Mapping[str, Any], *, source: str) -> Settings:
     if folder is not None and not folder.is_dir():
         raise SettingsError(f"{source}: there is no folder {folder} (plugin_folder).")
     for project in settings.projects:
-        for what, folder in (("images", project.images), ("adopt", project.adopt)):
-            if folder is not None and not folder.is_dir():
-                raise SettingsError(
-                    f"{source}: there is no folder {folder} ({what} of project {project.name!r})."
-                )
+        if not project.images.is_dir():
+            raise SettingsError(
+                f"{source}: there is no folder {project.images} (images of project "
+                f"{project.name!r})."
+            )
+        if project.adopt is not None and not project.adopt.exists():
+            raise SettingsError(
+                f"{source}: there is no {project.adopt} (adopt of project {project.name!r})."
+            )
     return settings
 
 

@@ -1,24 +1,29 @@
 """Exports: a project's labels with their images as a data set, streamed as a zip.
 
-Two layouts are written: nnU-Net's (version 2 of its `dataset.json`) and that of the Medical
-Segmentation Decathlon. The zip is made while it is sent: memory holds one sample at a time.
+Layouts belong to tasks: nnU-Net's (version 2 of its `dataset.json`) and that of the Medical
+Segmentation Decathlon hold masks; COCO's, and instance maps, hold instances; a table, and a folder
+for each class, hold classes. The zip is made while it is sent: memory holds one sample at a time.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import logging
 import os
 import zipfile
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from functools import partial
 from typing import BinaryIO
 
 from limner.errors import Conflict, InvalidRequest, LimnerError
-from limner.loop.export_layouts import LAYOUTS, Layout
+from limner.loop.export_classes import Folders, Table
+from limner.loop.export_instances import Coco, Maps
+from limner.loop.export_layout import DataSet, Layout
+from limner.loop.export_masks import Decathlon, NnUnet
 from limner.loop.export_names import UniqueNames
 from limner.loop.projects import Projects
+from limner.plugin import Task
 from limner.records import labels as label_rows
 from limner.records.database import Records
 from limner.records.rows import Label, Project, Sample
@@ -26,11 +31,23 @@ from limner.stores.blobs import Blobs
 
 log = logging.getLogger(__name__)
 
+LAYOUTS: Mapping[Task, Mapping[str, Callable[[DataSet], Layout]]] = {
+    Task.SEGMENTATION: {"nnunet": NnUnet, "msd": Decathlon},
+    Task.INSTANCES: {"coco": Coco, "maps": Maps},
+    Task.CLASSIFICATION: {"csv": Table, "folders": Folders},
+}
+"""By task and by the name that a request gives, the usual one first."""
+
 _CHUNK = 1 << 20
 _BATCH = 200
 # The oldest time a zip can say: the same labels give the same bytes.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 _CHANGED = "it changed while it was exported; leave its files out, or export again"
+
+
+def export_formats(task: Task) -> tuple[str, ...]:
+    """Return the names of the layouts that can hold a task's labels, the usual one first."""
+    return tuple(LAYOUTS[task])
 
 
 class Exports:
@@ -41,32 +58,35 @@ class Exports:
         self._projects = projects
         self._blobs = blobs
 
-    def stream(self, project: str, format: str) -> Iterator[bytes]:
+    def stream(self, project: str, format: str | None = None) -> Iterator[bytes]:
         """Return a zip of the newest submitted label of every sample, in pieces.
 
-        Samples whose image cannot be read by now are left out and listed in `skipped.txt`, and so
-        are those whose files change while they are sent: `dataset.json` does not count them.
+        Samples whose image cannot be read by now, or whose label the layout cannot tell, are left
+        out and listed in `skipped.txt`, and so are those whose files change while they are sent:
+        what describes the data set does not count them.
 
         Args:
             project: Name of the project.
-            format: `nnunet` or `msd`.
+            format: One of `export_formats` of the project's task; None for the first of them.
 
         Raises:
-            InvalidRequest: No such format.
+            InvalidRequest: No such format, or one for another task.
             NotFound: No such project.
-            Conflict: There is no label yet, or the layout cannot hold such images.
+            Conflict: There is no label yet, or the layout cannot hold such images or classes.
         """
-        if format not in LAYOUTS:
-            raise InvalidRequest(f"format is {format[:50]!r}; take one of {', '.join(LAYOUTS)}.")
         row = self._projects.get(project)
+        make = _layout(format, self._projects.task(row))
         first = next(self._labelled(row), None)
         if first is None:
             raise Conflict(f"Project {project!r} has no submitted label to export yet.")
-        schema = self._projects.schema(row)
-        modality = self._projects.settings(row).modality
-        layout = LAYOUTS[format](row.title or row.name, schema, modality, first[1])
+        data_set = DataSet(
+            title=row.title or row.name,
+            schema=self._projects.schema(row),
+            modality=self._projects.settings(row).modality,
+            first=first[1],
+        )
         # Everything that can be refused is refused before the first byte is sent.
-        return self._zipped(row, layout)
+        return self._zipped(row, make(data_set))
 
     def _labelled(self, project: Project) -> Iterator[tuple[Label, Sample]]:
         after = 0
@@ -83,14 +103,17 @@ class Exports:
         sink = _Sink()
         names = UniqueNames()
         skipped: list[str] = []
-        with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        with (
+            closing(layout),
+            zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
+        ):
             for label, sample in self._labelled(project):
                 name = names.unique(sample.name, sample.id)
                 source = self._projects.source(project, sample)
                 with ExitStack() as opened:
                     try:
-                        mask = self._blobs.path(label.sha256)
-                        parts = layout.parts(name, source, mask, label.format)
+                        stored = self._blobs.path(label.sha256)
+                        parts = layout.parts(name, source, stored, label.format)
                         # All are open before the first is written: no half a sample in the zip.
                         files = [(each.name, opened.enter_context(each.open())) for each in parts]
                     except (LimnerError, OSError) as error:
@@ -99,18 +122,34 @@ class Exports:
                         continue
                     before = [_signature(file) for _, file in files]
                     for path, file in files:
-                        yield from _written(archive, sink, path, file)
+                        yield from _written(
+                            archive, sink, path, iter(partial(file.read, _CHUNK), b"")
+                        )
                     if before != [_signature(file) for _, file in files]:
                         log.warning("export of %s: sample %d changed", project.name, sample.id)
                         skipped.append(f"{sample.name}: {_CHANGED}")
                         continue
                 layout.add(name)
-            text = json.dumps(layout.data_set(), indent=2, ensure_ascii=False) + "\n"
-            yield from _written(archive, sink, "dataset.json", io.BytesIO(text.encode()))
+            for path, pieces in layout.closing():
+                yield from _written(archive, sink, path, pieces)
             if skipped:
                 text = "\n".join(skipped) + "\n"
-                yield from _written(archive, sink, "skipped.txt", io.BytesIO(text.encode()))
+                yield from _written(archive, sink, "skipped.txt", [text.encode()])
         yield sink.taken()
+
+
+def _layout(format: str | None, task: Task) -> Callable[[DataSet], Layout]:
+    formats = LAYOUTS[task]
+    if format is None:
+        return next(iter(formats.values()))
+    if format in formats:
+        return formats[format]
+    task_of = {name: each for each, names in LAYOUTS.items() for name in names}
+    told = f", which holds labels of {task_of[format].value}" if format in task_of else ""
+    raise InvalidRequest(
+        f"format is {format[:50]!r}{told}; this project is for {task.value}, so take one of "
+        f"{', '.join(formats)}."
+    )
 
 
 class _Sink:
@@ -118,9 +157,11 @@ class _Sink:
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
+        self.size = 0
 
     def write(self, data: bytes) -> int:
         self._pieces.append(bytes(data))
+        self.size += len(data)
         return len(data)
 
     def flush(self) -> None:
@@ -132,6 +173,7 @@ class _Sink:
     def taken(self) -> bytes:
         data = b"".join(self._pieces)
         self._pieces.clear()
+        self.size = 0
         return data
 
 
@@ -143,10 +185,14 @@ def _signature(file: BinaryIO) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
-def _written(archive: zipfile.ZipFile, sink: _Sink, path: str, file: BinaryIO) -> Iterator[bytes]:
+def _written(
+    archive: zipfile.ZipFile, sink: _Sink, path: str, pieces: Iterable[bytes]
+) -> Iterator[bytes]:
     info = zipfile.ZipInfo(path, date_time=_NO_TIME)
     info.external_attr = 0o644 << 16
     with archive.open(info, "w", force_zip64=True) as member:
-        while chunk := file.read(_CHUNK):
-            member.write(chunk)
-            yield sink.taken()
+        for piece in pieces:
+            member.write(piece)
+            if sink.size >= _CHUNK:
+                yield sink.taken()
+    yield sink.taken()

@@ -1,15 +1,47 @@
-"""Writing images for exports: volumes as gzipped NIfTI, pictures as PNG."""
+"""Images for exports: copied as they lie, or written as gzipped NIfTI or PNG."""
 
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from limner.errors import UnsupportedFormat
-from limner.plugin import Affine
+from limner.images import Header, ImageSource, image_suffix
+from limner.plugin import Affine, Image
+
+_IN_TWO_FILES = ".mhd"
+
+
+def single_file(source: ImageSource, header: Header) -> tuple[bytes | Path, str]:
+    """Return an image as one file, with its suffix: its own, byte for byte, where it is one.
+
+    What lies in several files, or keeps its pixels in another, is written as one.
+
+    Raises:
+        ImageError: It cannot be read, or its channels cannot be one file.
+    """
+    suffix = image_suffix(source.paths[0].name) or ""
+    if len(source.paths) == 1 and suffix != _IN_TWO_FILES:
+        return source.paths[0], suffix
+    if len(header.shape) == 3:
+        return whole_volume(source), ".nii.gz"
+    return encode_picture(source.read().array, source.name), ".png"
+
+
+def whole_volume(source: ImageSource) -> bytes:
+    """Return a volume as `.nii.gz`, its channels along a fourth axis where there are several."""
+    image = source.read()
+    array = image.array[0] if image.channels == 1 else np.moveaxis(image.array, 0, -1)
+    return encode_volume(array, affine_of(image))
+
+
+def affine_of(image: Image) -> Affine:
+    """Return an image's affine; voxel indices are millimetres where it has none."""
+    return np.eye(4) if image.affine is None else image.affine
 
 
 def encode_volume(array: npt.NDArray[Any], affine: Affine) -> bytes:

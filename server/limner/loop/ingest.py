@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Set
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from limner.errors import LimnerError, NotFound
 from limner.images import image_suffix
@@ -55,7 +55,7 @@ class Ingest:
         self._events = events
         self._clock = clock
         self._intake = Intake(records, projects, clock)
-        self._adoption = Adoption(records, labels)
+        self._adoption = Adoption(records, projects, labels)
         self._looking = threading.Lock()
         # Names of projects to look at: with the changed paths, or None for everything.
         self._pending: dict[str, set[str] | None] = {}
@@ -149,7 +149,8 @@ class Ingest:
         with self._records.write() as tx:
             store_problems.settle_all(tx, project.id)
             store_problems.report(tx, project.id, problems, at=self._clock())
-        return self._done(project, SyncReport(tally=tally, adopted=adopted, problems=problems))
+        report = SyncReport(tally=tally, adopted=len(adopted), problems=problems)
+        return self._done(project, report)
 
     def _sync_paths(self, project: Project, paths: set[str]) -> SyncReport:
         problems: dict[str, str] = {}
@@ -169,11 +170,12 @@ class Ingest:
         files = paths | {file for each in affected for file in each.files}
         candidates = {name for file in files for name in _names_of(file)} - names
         tally += self._intake.vanish(project, self._known_ids(project, candidates))
+        adopted = self._adopt(project, problems) if tally.new or tally.returned else []
         with self._records.write() as tx:
-            store_problems.settle(tx, project.id, paths - set(problems))
+            store_problems.settle(tx, project.id, paths.union(adopted) - set(problems))
             store_problems.report(tx, project.id, problems, at=self._clock())
-        adopted = self._adopt(project, problems) if tally.new or tally.returned else 0
-        return self._done(project, SyncReport(tally=tally, adopted=adopted, problems=problems))
+        report = SyncReport(tally=tally, adopted=len(adopted), problems=problems)
+        return self._done(project, report)
 
     def _taken_in(
         self,
@@ -189,15 +191,11 @@ class Ingest:
             self._events.publish("sample", project.name, data)
         return tally
 
-    def _adopt(self, project: Project, problems: dict[str, str]) -> int:
-        folder = project.store.get("labels")
-        if folder is None:
-            return 0
-        found = self._projects.store(project).labels(Path(folder))
-        adopted = 0
-        settings = self._projects.settings(project)
-        for _ in self._adoption.adopt(project, settings, found, problems):
-            adopted += 1
+    def _adopt(self, project: Project, problems: dict[str, str]) -> list[str]:
+        """Adopt finished labels; return the places where they were found."""
+        adopted = []
+        for place in self._adoption.adopt(project, problems):
+            adopted.append(place)
             if self._is_stopping:
                 break
         if adopted:

@@ -69,22 +69,37 @@ class FolderStore:
                     listing.inside(folder) for folder in listing.folders if folder in stems
                 )
 
-    def labels(self, folder: Path) -> Iterator[tuple[str, Path]]:
+    def labels(
+        self, folder: Path, *, images: bool = True, documents: bool = False
+    ) -> Iterator[tuple[str, Path]]:
         """Find finished labels below a folder that is laid out like this store.
 
         Yields the name of the image that a label belongs to, and the label's file. 3D Slicer's
         `NAME.seg.nrrd` belongs to `NAME`. Of one label in two formats the first by name counts.
+
+        Args:
+            folder: The folder.
+            images: Whether a label may be a file that could be an image.
+            documents: Whether a label may be a JSON file.
         """
         root = os.path.realpath(folder)
         for listing in walk(root):
             seen = set()
-            for stem, suffix in listing.images:
+            found = listing.images if images else []
+            for stem, suffix in sorted(found + (listing.documents if documents else [])):
                 name = stem
                 if suffix.lower() == ".nrrd" and stem.lower().endswith(".seg"):
                     name = stem[: -len(".seg")]
                 if name and name not in seen:
                     seen.add(name)
                     yield listing.inside(name), Path(root, listing.folder, stem + suffix)
+
+    def inside(self, folder: Path) -> str | None:
+        """Return the path of a folder inside this store, empty for the store; None for others."""
+        path = os.path.relpath(os.path.realpath(folder), os.path.realpath(self.root))
+        if path == os.curdir:
+            return ""
+        return None if path.split(os.sep)[0] == os.pardir else path.replace(os.sep, "/")
 
     def source(self, files: Sequence[str], limits: Limits, modality: str, name: str) -> ImageSource:
         """Say where the files of one sample lie. Nothing is opened.

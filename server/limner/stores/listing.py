@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from limner.images import image_suffix
 from limner.stores.entries import Problem
 
+_DOCUMENT = ".json"
 _PASSING = (".tmp", ".part", ".partial", ".crdownload")
 """Endings of files that are still being written."""
+
+_DOCUMENT = ".json"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,6 +24,8 @@ class Listing:
     """Path inside the root with forward slashes; empty for the root itself."""
     images: list[tuple[str, str]] = field(default_factory=list)
     """Stem and suffix as written, such as `("Patient 1", ".NII.GZ")`."""
+    documents: list[tuple[str, str]] = field(default_factory=list)
+    """Stem and suffix of JSON files, which may be labels; no links."""
     companions: set[str] = field(default_factory=set)
     """Names of files that a `.mhd` may keep its pixels in."""
     folders: list[str] = field(default_factory=list)
@@ -54,6 +59,8 @@ def list_folder(root: str, folder: str) -> Listing:
             )
         )
     listing.images.sort()
+    listing.documents.sort()
+    listing.documents.sort()
     listing.folders.sort()
     return listing
 
@@ -80,6 +87,10 @@ def _sort_in(listing: Listing, item: os.DirEntry[str], root: str) -> None:
     if suffix is None and not is_folder:
         if name.lower().endswith((".raw", ".zraw")):
             listing.companions.add(name)
+            return
+        if name.lower().endswith(_DOCUMENT) and item.is_file(follow_symlinks=False):
+            if _printable(name) == name:
+                listing.documents.append((name[: -len(_DOCUMENT)], name[-len(_DOCUMENT) :]))
             return
         # A link to a folder has a folder's name; any other file is none of ours.
         if not item.is_symlink() or not item.is_dir():
