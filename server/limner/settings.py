@@ -98,6 +98,10 @@ class ProjectSettings(_Settings):
     modality: str = Field(
         default="unknown", max_length=16, description="DICOM modality code, such as MR or CT."
     )
+    multi_label: bool = Field(
+        default=False,
+        description="Of a classification: whether an image may have several classes, or none.",
+    )
     app_options: dict[str, Any] = Field(
         default_factory=dict, description="Options of the app, as its manifest lists them."
     )
@@ -115,7 +119,12 @@ class ProjectConfig(_Settings):
         description="Class names in the order of their values 1, 2, 3, …, or names with values."
     )
     adopt: Path | None = Field(
-        default=None, description="Folder of finished labels, named like their images, to adopt."
+        default=None,
+        description="Finished labels to adopt. A folder of label files, named like their images. "
+        "Of instances also one COCO file (.json) of many images, matched by file_name. Of classes "
+        "also one table (.csv) with a column image and a column label, or a column of 0 and 1 for "
+        "each class; or the folder of images itself, or one inside it, where each image lies in a "
+        "folder that is called like its class.",
     )
     settings: ProjectSettings = Field(default_factory=ProjectSettings)
 

@@ -7,7 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from limner.engine.answers import checked_answer, checked_described, checked_prediction
+from limner.engine.answers import (
+    checked_answer,
+    checked_described,
+    checked_map,
+    checked_prediction,
+)
 from limner.engine.numbers import Broken
 from limner.plugin import (
     ClassScores,
@@ -218,3 +223,11 @@ def test_every_task_has_an_answer() -> None:
     }
     for task in Task:
         checked_answer(right[task](), IMAGE, SCHEMA, task)
+
+
+def test_a_map_of_what_speaks_for_a_class_has_the_images_shape_and_lies_between_0_and_1() -> None:
+    shown = checked_map(np.full((4, 5, 6), 0.5), IMAGE)
+    assert shown.dtype == np.float32
+    for bad in (np.zeros((4, 5)), np.full((4, 5, 6), 1.5), np.full((4, 5, 6), np.nan), None):
+        with pytest.raises(Broken, match="the map"):
+            checked_map(bad, IMAGE)

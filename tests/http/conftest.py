@@ -28,6 +28,7 @@ from limner.records import plugins as plugin_rows
 from limner.settings import EngineSettings, Limits, Settings
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
+TINY = ("tiny_app.py", "tiny_instances.py", "tiny_classifier.py", "tiny_strategy.py")
 SHAPE = (10, 12, 8)
 T = TypeVar("T")
 
@@ -190,7 +191,7 @@ def served(folder: Path, **settings: Any) -> Iterator[Live]:
     chosen = Settings(
         home=folder / "home",
         port=0,
-        plugins=(PLUGINS / "tiny_app.py", PLUGINS / "tiny_strategy.py"),
+        plugins=tuple(PLUGINS / name for name in TINY),
         limits=Limits(max_body_bytes=8 << 20),
         engine=EngineSettings(device="cpu", predictor_threads=1, learner_threads=1),
         **settings,

@@ -187,7 +187,7 @@ def test_a_label_for_an_unreadable_image_is_refused_with_the_reason(labelling: A
         ({"fill": 3}, InvalidLabelValues, "holds the values 3"),
         ({"filename": "label.txt"}, UnsupportedFormat, "label.txt"),
         ({"filename": "label.jpg"}, UnsupportedFormat, "label.jpg"),
-        ({"filename": "label.png"}, ImageError, "label.png"),
+        ({"filename": "label.png"}, ImageError, r"\.png"),
         ({"data": b"nonsense"}, ImageError, "label.nii"),
         ({"state": "approved"}, InvalidRequest, "draft or submitted"),
         ({"seconds": -1}, InvalidRequest, "seconds is -1"),

@@ -101,3 +101,19 @@ def test_derived_seeds_differ_by_purpose_and_number_and_never_change() -> None:
     seeds |= {derived_seed(0, "pick", n) for n in range(100)}
     assert len(seeds) == 200
     assert derived_seed(0, "train", 1) == 215_665_574
+
+
+def test_what_guessing_has_and_what_few_cases_cannot_tell_are_averaged_over_the_folds() -> None:
+    folds = [
+        Evaluation(
+            measure="log_score",
+            case_scores=dict.fromkeys(names, 0.5),
+            class_scores={},
+            class_tolerances={"rare": tolerance},
+            chance=chance,
+        )
+        for names, tolerance, chance in (("abc", 0.2, 0.6), ("d", 1.0, 0.8))
+    ]
+    together = merged(folds)
+    assert together.chance == pytest.approx(0.65)
+    assert together.class_tolerances == {"rare": pytest.approx(0.4)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -220,3 +221,29 @@ def test_a_version_that_folds_spoke_for_is_refused_when_its_own_run_collapsed() 
     refused = refused_if_collapsed(decision, measured([0.0, 0.0]))
     assert not refused.promotes
     assert "collapsed" in refused.reason
+
+
+def test_a_first_version_must_beat_guessing() -> None:
+    guessing = replace(measured([0.8, 0.9]), chance=0.87)
+    decision = decide(guessing, None, GATE, seed=1)
+    assert not decision.promotes
+    assert "not above 0.87" in decision.reason
+    assert decide(replace(guessing, chance=0.84), None, GATE, seed=1).promotes
+
+
+def test_a_final_training_that_only_guesses_has_collapsed() -> None:
+    decision = decide(measured([0.9]), None, GATE, seed=1)
+    assert refused_if_collapsed(decision, measured([0.8])).promotes
+    assert not refused_if_collapsed(decision, replace(measured([0.8]), chance=0.85)).promotes
+
+
+def test_a_fall_of_a_class_that_a_single_case_explains_speaks_against_nobody() -> None:
+    serving = measured([0.8] * 8, {"rare": 0.9, "usual": 0.9})
+    candidate = measured([0.85] * 8, {"rare": 0.6, "usual": 0.9})
+    assert not decide(candidate, serving, GATE, seed=1).promotes
+    few = replace(candidate, class_tolerances={"rare": 0.5})
+    assert decide(few, serving, GATE, seed=1).promotes
+    other = replace(candidate, class_tolerances={"usual": 0.5})
+    decision = decide(other, serving, GATE, seed=1)
+    assert not decision.promotes
+    assert "class rare falls by 0.3" in decision.reason

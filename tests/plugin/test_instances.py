@@ -36,7 +36,7 @@ def test_an_instance_map_comes_back_with_its_objects_numbered_in_order(
     numbered: np.ndarray,
 ) -> None:
     numbers, _ = instance_boxes(numbered)
-    found = from_instance_map(numbered, np.ones(len(numbers)))
+    found = from_instance_map(numbered, np.ones(len(numbers), np.int64))
     painted = to_instance_map(found, numbered.shape)
     for row, number in enumerate(numbers, start=1):
         np.testing.assert_array_equal(painted == row, numbered == number)

@@ -18,12 +18,22 @@ class Format(StrEnum):
 
     NNUNET = "nnunet"
     MSD = "msd"
+    COCO = "coco"
+    MAPS = "maps"
+    CSV = "csv"
+    FOLDERS = "folders"
 
 
 def export(
     project: Annotated[str, typer.Argument(help="Name of the project.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Zip file to write.")],
-    format: Annotated[Format, typer.Option(help="Layout inside the zip file.")] = Format.NNUNET,
+    format: Annotated[
+        Format | None,
+        typer.Option(
+            help="Layout inside the zip file: nnunet or msd for masks, coco or maps for instances, "
+            "csv or folders for classes; the first of its task where none is named."
+        ),
+    ] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
@@ -42,7 +52,7 @@ def export(
         task = bar.add_task(f"Exporting {project}", total=None)
         limner.project(project).export(
             target,
-            format=format.value,
+            format=None if format is None else format.value,
             on_bytes=lambda done, total: bar.update(task, completed=done, total=total),
         )
     out.print(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB).", markup=False)

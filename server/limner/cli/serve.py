@@ -18,7 +18,12 @@ Images = Annotated[
 Config = Annotated[
     Path | None, typer.Option(help="Settings file (TOML), for several projects.", metavar="FILE")
 ]
-App = Annotated[str | None, typer.Option(help="App of the project (segmentation).")]
+App = Annotated[
+    str | None,
+    typer.Option(
+        help="App of the project (segmentation); instances and classification are there, too."
+    ),
+]
 Labels = Annotated[
     str | None,
     typer.Option(help="Classes in the order of their values: liver,tumour or liver=1,tumour=4."),
@@ -41,7 +46,11 @@ Token = Annotated[
     ),
 ]
 Adopt = Annotated[
-    Path | None, typer.Option(help="Folder of finished labels, named like their images.")
+    Path | None,
+    typer.Option(
+        help="Finished labels to adopt: a folder of files named like their images; of instances "
+        "also a COCO file; of classes also a CSV file, or the folder that holds a folder a class."
+    ),
 ]
 Plugins = Annotated[
     list[Path] | None,
@@ -58,6 +67,14 @@ AdminToken = Annotated[
     ),
 ]
 Modality = Annotated[str | None, typer.Option(help="DICOM modality of the images, such as MR.")]
+MultiLabel = Annotated[
+    bool | None,
+    typer.Option(
+        "--multi-label",
+        help="Of a classification: an image may have several classes, or none.",
+        show_default=False,
+    ),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show debug lines, too.")]
 StopWithStdin = Annotated[bool, typer.Option("--stop-with-stdin", hidden=True)]
 
@@ -79,6 +96,7 @@ def serve(
     plugin_folder: PluginFolder = None,
     admin_token: AdminToken = None,
     modality: Modality = None,
+    multi_label: MultiLabel = None,
     verbose: Verbose = False,
     stop_with_stdin: StopWithStdin = False,
 ) -> None:
@@ -97,7 +115,12 @@ def serve(
         "plugin_folder": None if plugin_folder is None else plugin_folder.expanduser().resolve(),
     }
     project = {"app": app, "name": name, "adopt": adopt}
-    loop = {"strategy": strategy, "retrain_every": retrain_every, "modality": modality}
+    loop = {
+        "strategy": strategy,
+        "retrain_every": retrain_every,
+        "modality": modality,
+        "multi_label": multi_label,
+    }
     settings = _settings(images, config, labels, server, project, loop)
     from limner.cli.server_run import run
 

@@ -5,6 +5,7 @@ Times are ISO 8601 texts or seconds since 1970-01-01 UTC, as the server sends th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,6 +80,10 @@ class Project:
     name: str
     title: str = ""
     app: str = ""
+    task: str = "segmentation"
+    """`segmentation`, `instances` or `classification`."""
+    app_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The app's settings by name: `value`, `default`, `help`, `choices`, `minimum`, `maximum`."""
     labels: tuple[Mapping[str, Any], ...] = ()
     """Classes with `name` and `value`."""
     images: str = ""
@@ -91,6 +96,8 @@ class Project:
     """How many samples are in which state, and how many are queued."""
     problems: tuple[str, ...] = ()
     """What keeps its app and strategies from being used."""
+    notices: tuple[str, ...] = ()
+    """Where the version that serves was made otherwise than the next one will be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,11 +228,21 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predicted:
-    """A mask that a model version drew."""
+    """What a model version answered: a file, or JSON."""
 
     data: bytes
     media_type: str
     model_version: int | None
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The answer as JSON: instances, or the probability of every class.
+
+        Raises:
+            ValueError: It is no JSON.
+        """
+        found: Mapping[str, Any] = json.loads(self.data)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -121,16 +121,21 @@ class ProjectHandle:
         for each in self._pages("/assignments", {"annotator": annotator}):
             yield parse(answers.Assignment, each)
 
-    def predict(self, sample: int, accept: str | None = None) -> answers.Predicted:
-        """Get the mask that the serving model draws, made ahead or now.
+    def predict(
+        self, sample: int, accept: str | None = None, *, explain: str | None = None
+    ) -> answers.Predicted:
+        """Get what the serving model says, made ahead or now.
 
         Args:
             sample: Id of the sample.
-            accept: Media type of the mask; gzipped NIfTI for volumes where none is given.
+            accept: Media type of the answer. Where none is given: gzipped NIfTI for the mask of a
+                volume, PNG for that of a picture, JSON for instances and classes.
+            explain: Name of a class: get a map of what in the image speaks for it.
         """
         call = Call(
             method="POST",
             path=f"{self._path}/samples/{sample}/predict",
+            params={} if explain is None else {"explain": explain},
             headers={"Accept": accept or "*/*"},
             repeatable=True,
             timeout_s=PREDICT_TIMEOUT_S,
@@ -158,7 +163,8 @@ class ProjectHandle:
 
         Args:
             sample: Id of the sample.
-            label: Mask file with the image's own geometry, or a stream that can be read again.
+            label: Label file, or a stream that can be read again: a mask or an instance map with
+                the image's own geometry, COCO JSON, or JSON with `classes`.
             annotator: Who drew it.
             assignment: Id of the assignment that it answers.
             seconds: How long it took to draw.
@@ -176,6 +182,33 @@ class ProjectHandle:
             )
             found = self._connection.json(call.once_only())
         return parse(answers.LabelAnswer, found).label
+
+    def submit_classes(
+        self,
+        sample: int,
+        classes: Sequence[str],
+        *,
+        annotator: str,
+        assignment: int | None = None,
+        seconds: float | None = None,
+    ) -> answers.Label:
+        """Hand in the classes of an image. When this returns, the label is on the disk.
+
+        Args:
+            sample: Id of the sample.
+            classes: Their names: one where classes exclude each other, else any number.
+            annotator: Who says so.
+            assignment: Id of the assignment that it answers.
+            seconds: How long it took.
+        """
+        given = {"annotator": annotator, "assignment": assignment, "seconds": seconds}
+        body = {name: value for name, value in given.items() if value is not None}
+        call = Call(
+            method="POST",
+            path=f"{self._path}/samples/{sample}/labels",
+            json={**body, "classes": list(classes)},
+        )
+        return parse(answers.LabelAnswer, self._connection.json(call.once_only())).label
 
     def labels(self, sample: int) -> Iterator[answers.Label]:
         """Yield the labels of a sample."""
@@ -222,19 +255,20 @@ class ProjectHandle:
         return parse(answers.ModelVersion, self._connection.json(call.once_only()))
 
     def export(
-        self, target: str | Path, format: str = "nnunet", on_bytes: OnBytes | None = None
+        self, target: str | Path, format: str | None = None, on_bytes: OnBytes | None = None
     ) -> Path:
         """Download the labelled data as a zip file, streamed.
 
         Args:
             target: The zip file to write.
-            format: `nnunet` or `msd`.
+            format: `nnunet` or `msd` of masks, `coco` or `maps` of instances, `csv` or `folders`
+                of classes; the first of its task where none is given.
             on_bytes: Told of the progress.
         """
         call = Call(
             method="GET",
             path=f"{self._path}/export",
-            params={"format": format},
+            params={} if format is None else {"format": format},
             timeout_s=EXPORT_TIMEOUT_S,
         )
         with self._connection.stream(call) as response:

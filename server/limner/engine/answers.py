@@ -20,6 +20,7 @@ from limner.plugin import (
     ClassScores,
     Described,
     Description,
+    FloatArray,
     Image,
     Instances,
     LabelSchema,
@@ -96,6 +97,17 @@ def checked_described(
     return Described(
         prediction=prediction, description=_checked_description(described.description, schema)
     )
+
+
+def checked_map(given: object, image: Image) -> FloatArray:
+    """Return a map of what speaks for a class in plain form.
+
+    Raises:
+        Broken: It breaks the contract; the message says where.
+    """
+    array = float_array("the map", given, tuple(image.shape))
+    _check_unit("the map", array)
+    return array
 
 
 def _checked_mask(mask: Mask, image: Image, schema: LabelSchema) -> Mask:

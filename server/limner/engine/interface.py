@@ -12,6 +12,7 @@ from limner.images import ImageSource
 from limner.plugin import (
     Described,
     Evaluation,
+    FloatArray,
     Json,
     LabelSchema,
     Pick,
@@ -114,6 +115,12 @@ class Engine(Protocol):
         client: str = "",
     ) -> Prediction:
         """Predict one image, loading the model where it is not warm. Fair between clients."""
+        ...
+
+    def explain(
+        self, model: ModelRef, image: ImageSource, value: int, *, client: str = ""
+    ) -> FloatArray:
+        """Map what in an image speaks for a class; see `limner.plugin.Explains`."""
         ...
 
     def warm(self, model: ModelRef) -> None:

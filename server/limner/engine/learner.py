@@ -15,14 +15,15 @@ from limner.engine.numbers import Broken, finite_only, plain_json, unit, whole
 from limner.engine.reporting import Reporter
 from limner.engine.warm import WarmModels, app_words
 from limner.errors import ImageError, PluginFailed
-from limner.images import check_mask, read_mask
+from limner.images import read_label
 from limner.plugin import (
+    Answer,
     Case,
     Evaluates,
     Evaluation,
     Json,
     LabelSchema,
-    Mask,
+    Task,
     Trained,
     TrainRequest,
     Trains,
@@ -44,8 +45,8 @@ def train(command: Train, models: WarmModels, watch: Reporter) -> Trained:
         folder.mkdir(parents=True, exist_ok=True)
     request = TrainRequest(
         schema=task.schema,
-        train=_cases(task.train, task.schema),
-        validation=_cases(task.validation, task.schema),
+        train=_cases(task.train, task.schema, command.app.task),
+        validation=_cases(task.validation, task.schema, command.app.task),
         parent=task.parent,
         seed=task.seed,
         workspace=task.workspace,
@@ -83,7 +84,7 @@ def evaluate(command: Evaluate, models: WarmModels, watch: Reporter) -> Evaluati
     model = models.model(source)
     if not isinstance(model, Evaluates):
         raise PluginFailed(f"{who} has a model that cannot evaluate.")
-    cases: Sequence[Case] = _cases(command.cases, source.schema)
+    cases: Sequence[Case] = _cases(command.cases, source.schema, source.app.task)
     try:
         with foreign_code(who, "evaluate"):
             evaluation = model.evaluate(cases, watch)
@@ -146,6 +147,11 @@ def checked_evaluation(evaluation: object, ids: Sequence[str], schema: LabelSche
             for name, score in evaluation.class_scores.items()
         },
         metrics=finite_only(evaluation.metrics),
+        class_tolerances={
+            str(name): unit(f"the tolerance of class {name}", tolerance)
+            for name, tolerance in evaluation.class_tolerances.items()
+        },
+        chance=unit("chance", evaluation.chance),
     )
 
 
@@ -175,20 +181,19 @@ def _fault(case: Case) -> str | None:
     return None
 
 
-def _cases(sources: Sequence[CaseSource], schema: LabelSchema) -> tuple[Case, ...]:
+def _cases(sources: Sequence[CaseSource], schema: LabelSchema, task: Task) -> tuple[Case, ...]:
     return tuple(
         Case(
             id=source.id,
             fingerprint=source.fingerprint,
             load_image=source.image.read,
-            load_label=partial(_label, source, schema),
+            load_label=partial(_label, source, schema, task),
             is_new=source.is_new,
         )
         for source in sources
     )
 
 
-def _label(source: CaseSource, schema: LabelSchema) -> Mask:
-    mask = read_mask(source.label, source.image.limits, suffix=source.label_format)
-    check_mask(mask, source.image.header(), schema)
-    return mask
+def _label(source: CaseSource, schema: LabelSchema, task: Task) -> Answer:
+    image = source.image
+    return read_label(source.label, source.label_format, image.header(), schema, task, image.limits)

@@ -15,6 +15,7 @@ from limner.engine.interface import CaseSource, ModelRef, Priority, TrainTask, W
 from limner.engine.messages import (
     AppSource,
     Evaluate,
+    Explain,
     ModelSource,
     PickRows,
     Predict,
@@ -25,7 +26,7 @@ from limner.engine.tickets import Ticket
 from limner.engine.waiting import attend, await_answer
 from limner.errors import EngineError
 from limner.images import ImageSource
-from limner.plugin import Described, Evaluation, Pick, Pool, Prediction, Trained, Watch
+from limner.plugin import Described, Evaluation, FloatArray, Pick, Pool, Prediction, Trained, Watch
 from limner.registry import APPS, STRATEGIES, Group, PluginSource, Registry, merged_options
 from limner.settings import EngineSettings
 
@@ -96,6 +97,16 @@ class LocalEngine:
                 command, limit_s=self._settings.predict_timeout_s, priority=priority, client=client
             )
             return cast(Prediction, await_answer(crew.predictions, ticket))
+
+    def explain(
+        self, model: ModelRef, image: ImageSource, value: int, *, client: str = ""
+    ) -> FloatArray:
+        """Map what in an image speaks for a class; see `Engine.explain`."""
+        with self._lent(APPS, model.app) as (crew, source):
+            command = Explain(model=self._model(model, source), image=image, value=value)
+            limit_s = self._settings.predict_timeout_s
+            ticket = Ticket(command, limit_s=limit_s, priority=Priority.INTERACTIVE, client=client)
+            return cast(FloatArray, await_answer(crew.predictions, ticket))
 
     def warm(self, model: ModelRef) -> None:
         """Load a model ahead of its first request; see `Engine.warm`.

@@ -53,6 +53,15 @@ class Predict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Explain:
+    """Map what in an image speaks for a class. Answered with an array (*spatial)."""
+
+    model: ModelSource
+    image: ImageSource
+    value: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Describe:
     """Describe an image. Answered with a `Described`."""
 
@@ -87,7 +96,7 @@ class PickRows:
     seed: int
 
 
-Command: TypeAlias = Warm | Predict | Describe | Train | Evaluate | PickRows
+Command: TypeAlias = Warm | Predict | Explain | Describe | Train | Evaluate | PickRows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

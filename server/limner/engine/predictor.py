@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from limner.engine.ahead import ReadAhead
-from limner.engine.answers import checked_described, checked_prediction
+from limner.engine.answers import checked_described, checked_map, checked_prediction
 from limner.engine.failures import contract, foreign_code
-from limner.engine.messages import Describe, Predict
+from limner.engine.messages import Describe, Explain, Predict
 from limner.engine.warm import WarmModels, app_words
 from limner.errors import PluginFailed
-from limner.plugin import Described, Describes, Prediction, PredictRequest
+from limner.plugin import Described, Describes, Explains, FloatArray, Prediction, PredictRequest
 
 
 def predict(command: Predict, models: WarmModels, ahead: ReadAhead) -> Prediction:
@@ -25,6 +25,23 @@ def predict(command: Predict, models: WarmModels, ahead: ReadAhead) -> Predictio
         answer = model.predict(image, request)
     with contract(app_words(source.app), "predict"):
         return checked_prediction(answer, image, source.schema, source.app.task, request)
+
+
+def explain(command: Explain, models: WarmModels, ahead: ReadAhead) -> FloatArray:
+    """Map what in an image speaks for a class.
+
+    Raises:
+        LimnerError: The image cannot be read, or the app failed or broke the contract.
+    """
+    source = command.model
+    model = models.model(source)
+    if not isinstance(model, Explains):
+        raise PluginFailed(f"{app_words(source.app)} has a model that cannot explain.")
+    image = ahead.take(command.image)
+    with foreign_code(app_words(source.app), "explain"):
+        answer = model.explain(image, command.value)
+    with contract(app_words(source.app), "explain"):
+        return checked_map(answer, image)
 
 
 def describe(command: Describe, models: WarmModels, ahead: ReadAhead) -> Described:

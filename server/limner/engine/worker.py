@@ -26,6 +26,7 @@ from limner.engine.messages import (
     Describe,
     Done,
     Evaluate,
+    Explain,
     Failed,
     Failure,
     Leave,
@@ -40,7 +41,7 @@ from limner.engine.messages import (
     Work,
 )
 from limner.engine.picker import pick_rows
-from limner.engine.predictor import describe, predict
+from limner.engine.predictor import describe, explain, predict
 from limner.engine.reporting import Reporter
 from limner.engine.warm import WarmModels
 from limner.errors import EngineError, LimnerError, PluginFailed, WorkerOutOfMemory
@@ -136,6 +137,8 @@ class Worker:
         match command:
             case Predict():
                 return predict(command, self._models, self._ahead)
+            case Explain():
+                return explain(command, self._models, self._ahead)
             case Describe():
                 return describe(command, self._models, self._ahead)
             case Train():

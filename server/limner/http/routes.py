@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, TypeVar, get_type_hints
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias, TypeVar, get_args, get_type_hints
 
-from flask import Response
+from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.schema import Schema
 from flask_openapi3.models.tag import Tag
+from flask_openapi3.utils import parse_form
 from pydantic import BaseModel
 
 from limner.http.arguments import body_shape, form_shape, path_shape, query_shape
@@ -23,18 +25,23 @@ PREFIX = "/api/v1"
 View: TypeAlias = Callable[..., Response]
 V = TypeVar("V", bound=View)
 
-Media: TypeAlias = Mapping[str, str]
-"""Media types of an answer that is a file, each with a description."""
+Media: TypeAlias = Mapping[str, str | type[BaseModel]]
+"""Media types of an answer: each with a description where it is a file, with its shape where it is
+JSON."""
 
-_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_COMPONENTS = "#/components/schemas"
+_PROBLEM = {"$ref": f"{_COMPONENTS}/Problem"}
+_BODIES = ("body", "form")
+_ARGUMENTS = ("path", "query", *_BODIES)
 
 
 class Routes:
     """The routes of one resource.
 
     A view is a function whose arguments `path`, `query`, `body` and `form`, where it has them, are
-    annotated with shapes: they are documented, and checked before the view is called. Its name is
-    the operation's id.
+    annotated with shapes: they are documented, and checked before the view is called. One that has
+    both body and form takes either, by the request's media type, and gets None for the other. Its
+    name is the operation's id.
     """
 
     def __init__(self, name: str, description: str, *, prefix: str = PREFIX) -> None:
@@ -123,14 +130,36 @@ class Routes:
                 security=security,
             )
             handle = checked(view, keyed=keyed, right=right, changes=method != "get")
+            hints = _shapes(view)
+            alternative = hints.pop("form") if {"body", "form"} <= set(hints) else None
             if method != "get":
-                # Seen by the documentation only.
-                header = KeyedHeaders if keyed else ActorHeader
-                handle.__annotations__ = {**view.__annotations__, "header": header}
+                hints["header"] = KeyedHeaders if keyed else ActorHeader
+            handle.__annotations__ = hints  # seen by the documentation only
             register(handle)
+            if alternative is not None:
+                self._document_form(method, view.__name__, alternative)
+            for shape in _json_shapes(answers.values()):
+                self._document_shape(shape)
             return view
 
         return declare
+
+    def _document_form(self, method: str, name: str, form: type[BaseModel]) -> None:
+        """Let the documentation of a route with a body say that a form is taken in its place."""
+        content, shapes = parse_form(form)
+        self.api.components_schemas.update(shapes)
+        for item in self.api.paths.values():
+            operation = getattr(item, method)
+            if operation is not None and operation.operationId == name:
+                operation.requestBody.content.update(content)
+
+    def _document_shape(self, shape: type[BaseModel]) -> None:
+        schema = shape.model_json_schema(
+            mode="serialization", ref_template=f"{_COMPONENTS}/{{model}}"
+        )
+        parts = schema.pop("$defs", {})
+        for title, part in {**parts, shape.__name__: schema}.items():
+            self.api.components_schemas[title] = Schema(**part)
 
 
 def checked(
@@ -140,8 +169,9 @@ def checked(
 
     Where the view `changes` something, who asks is checked too.
     """
-    hints = get_type_hints(view)
+    hints = _shapes(view)
     body = hints.get("body")
+    takes_either = body is not None and "form" in hints
     if body is not None and not any(each.is_required() for each in body.model_fields.values()):
         # No body at all counts as `{}`; flask-openapi3 documents every body as needed.
         body.model_config["openapi_extra"] = {"required": False}
@@ -159,8 +189,10 @@ def checked(
         if changes:
             actor()
         arguments: dict[str, Any] = {} if path is None else {"path": path_shape(path, parts)}
+        is_form = request.mimetype == "multipart/form-data"
         for name, read, shape in readers:
-            arguments[name] = read(shape)
+            is_other = takes_either and is_form == (name == "body") and name in _BODIES
+            arguments[name] = None if is_other else read(shape)
         call = functools.partial(view, **arguments)
         return once(call) if keyed else call()
 
@@ -169,19 +201,43 @@ def checked(
     return handle
 
 
+def _shapes(view: View) -> dict[str, Any]:
+    """Return the shapes of a view's arguments; `X | None` stands for X."""
+    hints = get_type_hints(view)
+    return {name: _given_shape(hints[name]) for name in _ARGUMENTS if name in hints}
+
+
+def _given_shape(hint: Any) -> Any:
+    return next((each for each in get_args(hint) if each is not type(None)), hint)
+
+
+def _json_shapes(
+    answers: Iterable[type[BaseModel] | Media | None],
+) -> Iterator[type[BaseModel]]:
+    for answer in answers:
+        if isinstance(answer, Mapping):
+            yield from (shape for shape in answer.values() if isinstance(shape, type))
+
+
 def _documented(answer: type[BaseModel] | Media | None) -> Any:
     if answer is None or isinstance(answer, type):
         return answer
+    words = [inspect.getdoc(each) if isinstance(each, type) else each for each in answer.values()]
     return {
-        "description": "; ".join(dict.fromkeys(answer.values())),
-        "content": {media_type: _media_schema(media_type) for media_type in answer},
+        "description": "; ".join(dict.fromkeys(each for each in words if each)),
+        "content": {media_type: _media_schema(media_type, answer) for media_type in answer},
     }
 
 
-def _media_schema(media_type: str) -> dict[str, Any]:
+def _media_schema(media_type: str, answer: Media) -> dict[str, Any]:
     # A stream of events is no file; OpenAPI 3.1 has no words for what is in one.
     if media_type == "text/event-stream":
         return {}
+    shape = answer[media_type]
+    if isinstance(shape, type):
+        return {"schema": {"$ref": f"{_COMPONENTS}/{shape.__name__}"}}
+    if media_type.endswith("json"):
+        return {"schema": {"type": "object"}}
     return {"schema": {"type": "string", "format": "binary"}}
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -99,7 +100,7 @@ class Labels:
         Args:
             project: Name of the project.
             sample_id: What was labelled.
-            file: The mask, read once from where it stands.
+            file: The label file, read once from where it stands.
             filename: Its name; the suffix says the format.
             annotator: Who drew it.
             assignment_id: Under which assignment, where there is one.
@@ -119,7 +120,8 @@ class Labels:
         with self._records.read() as tx:
             row = self._projects.named(tx, project)
             sample = self._labelable(tx, row, sample_id)
-        with received(file, filename, self._blobs, self._limits) as upload:
+        task = self._projects.task(row)
+        with received(file, filename, task, self._blobs, self._limits) as upload:
             note = self._check(row, sample, upload.path, upload.suffix)
             blob = self._blobs.put_file(upload.path, move=True)
         given = Given(
@@ -133,23 +135,38 @@ class Labels:
         return self._keep(row, sample_id, blob, given)
 
     def adopt(
-        self, project: Project, sample: Sample, path: Path, *, suffix: str, for_validation: bool
+        self,
+        project: Project,
+        sample: Sample,
+        content: Path | bytes,
+        *,
+        suffix: str,
+        origin: str,
+        for_validation: bool,
     ) -> Label:
-        """Take in a finished label that was found in a folder; its file stays where it is.
+        """Take in a finished label that was found; where it came from stays as it is.
 
         Args:
             project: The project.
-            sample: The sample that the file is named like.
-            path: The file.
+            sample: The sample that it belongs to.
+            content: Its file, or its bytes where it was one of many in a file.
             suffix: Its format.
+            origin: Where it was found, for people.
             for_validation: Whether the sample joins the validation set.
 
         Raises:
-            ImageError: The file does not lie on its image.
+            ImageError: It does not lie on its image.
             Conflict: The sample's image cannot be read.
         """
-        note = self._check(project, sample, path, suffix)
-        blob = self._blobs.put_file(path)
+        if isinstance(content, bytes):
+            name = f"label{suffix}"
+            task = self._projects.task(project)
+            with received(BytesIO(content), name, task, self._blobs, self._limits) as upload:
+                note = self._check(project, sample, upload.path, suffix)
+                blob = self._blobs.put_file(upload.path, move=True)
+        else:
+            note = self._check(project, sample, content, suffix)
+            blob = self._blobs.put_file(content)
         given = Given(
             author=ADOPTED,
             state=LabelState.SUBMITTED,
@@ -157,7 +174,7 @@ class Labels:
             format=suffix,
             assignment_id=None,
             note=note,
-            adopted_from=str(path),
+            adopted_from=origin,
             for_validation=for_validation,
         )
         return self._keep(project, sample.id, blob, given, retrains=False).label
@@ -235,7 +252,8 @@ class Labels:
     def _check(self, project: Project, sample: Sample, path: Path, suffix: str) -> str:
         source = self._projects.source(project, sample)
         schema = self._projects.schema(project)
-        return check_drawn(path, suffix, source, sample, schema, self._limits)
+        task = self._projects.task(project)
+        return check_drawn(path, suffix, source, sample, schema, task, self._limits)
 
     def _keep(
         self, project: Project, sample_id: int, blob: Blob, given: Given, *, retrains: bool = True

@@ -82,6 +82,8 @@ def merged(evaluations: Sequence[Evaluation]) -> Evaluation:
         case_scores={case: score for e in evaluations for case, score in e.case_scores.items()},
         class_scores=_weighted([each.class_scores for each in evaluations], weights),
         metrics=_weighted([each.metrics for each in evaluations], weights),
+        class_tolerances=_weighted([each.class_tolerances for each in evaluations], weights),
+        chance=_weighted([{"chance": each.chance} for each in evaluations], weights)["chance"],
     )
 
 

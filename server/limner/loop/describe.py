@@ -114,18 +114,18 @@ class Describer:
                 tally.miss(sample, answer)
                 continue
             try:
-                made.append(_made(sample, sources[sample.id], answer))
+                made.append(self._made(sample, sources[sample.id], answer))
             except LimnerError as error:
                 tally.miss(sample, error)
         if made:
             self.files.store(self.project.id, self.version.id, made)
             tally.described += len(made)
 
-
-def _made(sample: Sample, source: ImageSource, answer: Described | Prediction) -> Made:
-    prediction, description = _parts(answer)
-    file, suffix = encoded(prediction.answer, source.header())
-    return Made(sample=sample, file=file, suffix=suffix, description=description)
+    def _made(self, sample: Sample, source: ImageSource, answer: Described | Prediction) -> Made:
+        prediction, description = _parts(answer)
+        task = self.projects.task(self.project)
+        file, suffix = encoded(prediction.answer, source.header(), self.ref.schema, task)
+        return Made(sample=sample, file=file, suffix=suffix, description=description)
 
 
 def _parts(answer: Described | Prediction) -> tuple[Prediction, Description | None]:

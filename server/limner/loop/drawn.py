@@ -1,19 +1,12 @@
-"""Whether a label file lies on its image and says only what the schema has."""
+"""Whether a label file belongs to its image and says only what the schema has."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from limner.errors import ImageError, UnsupportedFormat
-from limner.images import (
-    IMAGE_SUFFIXES,
-    Header,
-    ImageSource,
-    check_mask,
-    mask_suffixes,
-    read_mask,
-)
-from limner.plugin import LabelSchema, Mask
+from limner.errors import ImageError
+from limner.images import IMAGE_SUFFIXES, Header, ImageSource, label_oddities, read_label
+from limner.plugin import LabelSchema, Task
 from limner.records.rows import Sample
 from limner.settings import Limits
 
@@ -26,6 +19,7 @@ def check_drawn(
     source: ImageSource,
     sample: Sample,
     schema: LabelSchema,
+    task: Task,
     limits: Limits,
 ) -> str:
     """Check a label file against its image's header, which is read anew, and the schema.
@@ -37,38 +31,24 @@ def check_drawn(
         What is odd, for the label's note; empty where nothing is.
 
     Raises:
-        ImageError: The file does not lie on its image, or holds values that the schema has not.
+        ImageError: The file does not lie on its image, or says what the schema has not.
     """
     try:
-        header: Header | None = source.header()
+        header, oddities = source.header(), []
     except ImageError:
-        header = None
-    mask = read_mask(path, limits, suffix=suffix)
-    if header is not None:
-        _check_format(suffix, header)
-        check_mask(mask, header, schema)
-        return ""
-    check_mask(mask, _known_header(sample, mask), schema)
-    return SHAPE_ONLY
+        header, oddities = _known_header(sample), [SHAPE_ONLY]
+    answer = read_label(path, suffix, header, schema, task, limits)
+    return "; ".join(filter(None, [*oddities, label_oddities(answer)]))
 
 
-def _check_format(suffix: str, header: Header) -> None:
-    allowed = mask_suffixes(header.kind)
-    if suffix not in allowed:
-        raise UnsupportedFormat(
-            f"A label of this {header.kind} cannot be a {suffix} file; give one of "
-            f"{', '.join(allowed)}."
-        )
-
-
-def _known_header(sample: Sample, mask: Mask) -> Header:
+def _known_header(sample: Sample) -> Header:
     return Header(
         kind=IMAGE_SUFFIXES[sample.format],
         shape=tuple(sample.shape or ()),
         channels=sample.channels or 1,
         dtype="",
         spacing=tuple(sample.spacing_mm or ()),
-        affine=mask.affine,
+        affine=None,
         format=sample.format,
         size_bytes=sample.size_bytes,
         modified_ns=sample.modified_ns,

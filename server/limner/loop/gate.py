@@ -8,7 +8,8 @@ the percentile interval). A candidate passes when
 2. the mean difference is not negative;
 3. the one-sided lower bound of the mean difference, at `GateSettings.confidence`, is not below
    minus `GateSettings.margin`: a test of non-inferiority;
-4. no class's mean falls by more than `GateSettings.class_margin`.
+4. no class's score falls by more than `GateSettings.class_margin`, or by more than what so few
+   cases can tell from noise, where the app says how much that is.
 
 Equal models pass: the candidate has seen more labels and is measurably no worse. Rule 2 is what
 keeps many small steps down, each within the margin, from adding up.
@@ -31,7 +32,8 @@ RESAMPLES = 10_000
 SMALL = 5
 """Below so many cases the decision says that it stands on few."""
 TRIVIAL_SCORE = 0.01
-"""A first version whose mean score is not above this has learnt nothing."""
+"""A first version whose mean score is not above this, or above what guessing has by the measure,
+has learnt nothing."""
 _CHUNK = 1_000_000  # numbers drawn at a time: 8 MB
 
 Outcome = Literal["promote", "refuse"]
@@ -115,7 +117,7 @@ def refused_if_collapsed(decision: Decision, final: Evaluation | None) -> Decisi
     """
     if final is None:
         return decision
-    if _finite(final.case_scores) and _mean(final.case_scores.values()) > TRIVIAL_SCORE:
+    if _finite(final.case_scores) and _mean(final.case_scores.values()) > _trivial(final):
         return decision
     return replace(
         decision,
@@ -182,13 +184,14 @@ def _decided(
 
 def _first(candidate: Evaluation, seed: int, notes: Sequence[str]) -> Decision:
     mean = _mean(candidate.case_scores.values())
-    learnt = mean > TRIVIAL_SCORE
+    trivial = _trivial(candidate)
+    learnt = mean > trivial
     words = f"its mean {candidate.measure} of {mean:.3f} on {_cases(len(candidate.case_scores))}"
     return Decision(
         outcome="promote" if learnt else "refuse",
         reason=f"There is no version to compare with, and {words} shows that it has learnt."
         if learnt
-        else f"The training collapsed: {words} is not above {TRIVIAL_SCORE:g}.",
+        else f"The training collapsed: {words} is not above {trivial:.3g}.",
         test="none",
         measure=candidate.measure,
         n=len(candidate.case_scores),
@@ -225,7 +228,8 @@ def _compared(
     bound = lower_bound(differences, confidence=gate.confidence, seed=seed)
     mean = _mean(differences)
     classes = _class_differences(candidate, serving)
-    objections = list(_objections(mean, bound, classes, serving, gate))
+    allowed = _allowed_falls(classes, candidate, serving, gate)
+    objections = list(_objections(mean, bound, classes, allowed, serving, gate))
     few = (f"Only {_cases(len(shared))}: the test is weak.",) if len(shared) < SMALL else ()
     return Decision(
         outcome="refuse" if objections else "promote",
@@ -260,10 +264,24 @@ def _class_differences(candidate: Evaluation, serving: Evaluation) -> dict[str, 
     return differences
 
 
+def _allowed_falls(
+    classes: Iterable[str], candidate: Evaluation, serving: Evaluation, gate: GateSettings
+) -> dict[str, float]:
+    return {
+        name: max(
+            gate.class_margin,
+            candidate.class_tolerances.get(name, 0.0),
+            serving.class_tolerances.get(name, 0.0),
+        )
+        for name in classes
+    }
+
+
 def _objections(
     mean: float,
     bound: float,
     classes: Mapping[str, float | None],
+    allowed: Mapping[str, float],
     serving: Evaluation,
     gate: GateSettings,
 ) -> Sequence[str]:
@@ -280,9 +298,9 @@ def _objections(
             objections.append(
                 f"class {name} has no score, and had {serving.class_scores[name]:.3f}"
             )
-        elif difference < -gate.class_margin:
+        elif difference < -allowed[name]:
             objections.append(
-                f"class {name} falls by {-difference:.4f}, and {gate.class_margin:g} is allowed"
+                f"class {name} falls by {-difference:.4f}, and {allowed[name]:g} is allowed"
             )
     return objections
 
@@ -301,6 +319,10 @@ def _reason(
         f"Not worse than the serving version on {_cases(n)}: mean {measure} changes by "
         f"{mean:+.4f}, at {gate.confidence:.0%} confidence by no less than {bound:+.4f}."
     )
+
+
+def _trivial(evaluation: Evaluation) -> float:
+    return max(TRIVIAL_SCORE, evaluation.chance)
 
 
 def _finite(scores: Mapping[str, float]) -> bool:

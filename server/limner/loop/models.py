@@ -7,7 +7,8 @@ What a version's `metrics` hold, beside what the app reported:
 - `class_scores`: the same by class;
 - `training`: figures of the run; `steps`;
 - `evaluation`: scores of every validation case, with a digest of the set they were measured on;
-- `classes`: the schema that it was trained for, name to value.
+- `classes`: the schema that it was trained for, name to value; `multi_label`: whether an image may
+  have several of them.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from limner.engine import Engine, ModelRef
-from limner.errors import Conflict, EngineError, NoModel, NotFound
+from limner.errors import Conflict, EngineError, LimnerError, NoModel, NotFound
 from limner.loop.events import Events
 from limner.loop.jobs import Jobs
+from limner.loop.lineage import differences, told_differences, wanted_version
 from limner.loop.page import Page, checked_limit, number_cursor, page_of
+from limner.loop.plain import plain
 from limner.loop.projects import Projects
 from limner.loop.training_plan import PLAN
 from limner.plugin import LabelClass, LabelSchema, PluginError
@@ -110,7 +113,7 @@ class Models:
                 f"Version {version.number} of {project.name} has no weights any more: only the "
                 "newest ones, pinned ones and the one that serves keep them."
             )
-        schema = self._schema(project, version)
+        schema = self.schema(project, version)
         return ModelRef(
             app=version.app,
             key=model_key(version.app, version.weights_sha256, schema, version.options),
@@ -246,7 +249,27 @@ class Models:
         if gone:
             log.info("%s: weights of versions %s let go", project.name, [v.number for v in gone])
 
-    def _schema(self, project: Project, version: ModelVersion) -> LabelSchema:
+    def notices(self, project: Project, serving: ModelVersion | None) -> Sequence[str]:
+        """Say where the version that serves was made otherwise than the next one will be."""
+        if serving is None:
+            return []
+        try:
+            manifest = self._projects.app(project.app)
+            options = plain(self._projects.app_options(project))
+        except LimnerError:
+            return []  # the project's problems say that its app cannot be used
+        schema = self._projects.schema(project)
+        wanted = wanted_version(project.app, manifest.version, options, schema)
+        changed = differences(serving, wanted)
+        if not changed:
+            return []
+        return [
+            f"Version {serving.number} was made with {told_differences(serving, wanted)}. It "
+            "serves until a version of the new settings is promoted; the next training starts "
+            "from scratch."
+        ]
+
+    def schema(self, project: Project, version: ModelVersion) -> LabelSchema:
         """Return the classes that a version was trained for: a project may gain some later."""
         classes = version.metrics.get("classes")
         if not classes:
@@ -255,7 +278,8 @@ class Models:
             classes=tuple(
                 LabelClass(name=name, value=value)
                 for name, value in sorted(classes.items(), key=lambda each: int(each[1]))
-            )
+            ),
+            exclusive=not version.metrics.get("multi_label", False),
         )
 
 
@@ -277,7 +301,7 @@ def model_key(
     app: str, weights_sha256: str, schema: LabelSchema, options: Mapping[str, Any]
 ) -> str:
     """Name a model among all: the same weights, classes and options have the same key."""
-    classes = {each.name: each.value for each in schema.classes}
+    classes = [{each.name: each.value for each in schema.classes}, schema.exclusive]
     text = json.dumps([app, weights_sha256, classes, options], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

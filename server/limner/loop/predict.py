@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from limner.engine import Engine, Priority
-from limner.errors import Conflict, NotFound, UnsupportedFormat
-from limner.images import ImageSource, encode_mask, mask_suffixes, read_mask
+import numpy as np
+
+from limner.engine import Engine, ModelRef, Priority
+from limner.errors import Conflict, InvalidRequest, NotFound, UnsupportedFormat
+from limner.images import (
+    ImageSource,
+    decode_answer,
+    encode_answer,
+    encode_mask,
+    label_suffixes,
+    mask_suffixes,
+)
 from limner.loop.models import Models, serving_or_refuse
 from limner.loop.prediction_files import Made, PredictionFiles, encoded
 from limner.loop.prediction_keeper import PredictionKeeper
 from limner.loop.projects import Projects
-from limner.plugin import Mask
+from limner.plugin import Ability, ClassScores, Mask
 from limner.records import models as model_rows
 from limner.records import samples as sample_rows
 from limner.records.database import Records
@@ -77,17 +86,11 @@ class Predictions:
             NotFound: There is no such project, sample or version.
             NoModel: Nothing serves yet.
             Conflict: The sample's image cannot be read, or the version has no weights any more.
-            UnsupportedFormat: The format cannot carry a mask of this image.
+            UnsupportedFormat: The format cannot carry an answer for this image.
             ImageError: The image cannot be used.
             EngineError: The prediction failed.
         """
-        with self._records.read() as tx:
-            found = self._projects.named(tx, project)
-            sample = sample_rows.find(tx, sample_id)
-            serving = model_rows.serving(tx, found.id)
-        if sample is None or sample.project_id != found.id:
-            raise NotFound(f"Project {project} has no sample {sample_id}.")
-        _check_readable(sample)
+        found, sample, serving = self._looked_up(project, sample_id)
         chosen = (
             serving_or_refuse(serving, project)
             if version is None
@@ -97,12 +100,65 @@ class Predictions:
         stored = self._files.find(chosen.id, sample)
         if stored is not None:
             row, path = stored
-            return self._in_format(path, row.format, suffix, source, chosen, was_stored=True)
+            return self._in_format(found, path, row.format, suffix, source, chosen)
         waits = self._keeper.find(chosen.id, sample)
-        if waits is not None and waits.file is not None and suffix in (None, waits.suffix):
+        if waits is not None and suffix in (None, waits.suffix):
             return Predicted(data=waits.file, suffix=waits.suffix, version=chosen, was_stored=True)
         is_serving = serving is not None and chosen.id == serving.id
         return self._made_now(found, sample, source, chosen, suffix, client, keep=is_serving)
+
+    def explain(
+        self, project: str, sample_id: int, *, name: str | None, suffix: str, client: str = ""
+    ) -> Predicted:
+        """Return a map of what in an image speaks for a class, as the serving version sees it.
+
+        Args:
+            project: The project's name.
+            sample_id: The sample.
+            name: The class; the likeliest one when None.
+            suffix: Format wanted, of a mask: the map is an image of 256 grey levels.
+            client: Who asks.
+
+        Raises:
+            NotFound: There is no such project or sample.
+            InvalidRequest: There is no such class.
+            NoModel: Nothing serves yet.
+            Conflict: The app cannot explain, or the sample's image cannot be read.
+            UnsupportedFormat: The format cannot carry a map of this image.
+            EngineError: The explanation failed.
+        """
+        found, sample, serving = self._looked_up(project, sample_id)
+        version = serving_or_refuse(serving, project)
+        if Ability.EXPLAIN not in self._projects.app(version.app).abilities:
+            raise Conflict(f"App {version.app!r} of project {project} cannot explain.")
+        ref = self._models.ref(found, version)
+        source = self._projects.source(found, sample)
+        header = source.header()
+        check_suffix(suffix, mask_suffixes(header.kind), header.kind)
+        value = self._likeliest(ref, source, client) if name is None else _value_of(name, ref)
+        shown = self._engine.explain(ref, source, value, client=client)
+        levels = np.rint(255 * shown).astype(np.uint8)
+        mask = Mask(array=levels, spacing=header.spacing, affine=header.affine)
+        data = encode_mask(mask, header, suffix)
+        return Predicted(data=data, suffix=suffix, version=version, was_stored=False)
+
+    def _looked_up(
+        self, project: str, sample_id: int
+    ) -> tuple[Project, Sample, ModelVersion | None]:
+        with self._records.read() as tx:
+            found = self._projects.named(tx, project)
+            sample = sample_rows.find(tx, sample_id)
+            serving = model_rows.serving(tx, found.id)
+        if sample is None or sample.project_id != found.id:
+            raise NotFound(f"Project {project} has no sample {sample_id}.")
+        _check_readable(sample)
+        return found, sample, serving
+
+    def _likeliest(self, ref: ModelRef, source: ImageSource, client: str) -> int:
+        answer = self._engine.predict(ref, source, client=client).answer
+        if not isinstance(answer, ClassScores):
+            raise Conflict("Name the class to explain: the model answers with no probabilities.")
+        return ref.schema.classes[int(answer.probabilities.argmax())].value
 
     def _made_now(
         self,
@@ -115,62 +171,61 @@ class Predictions:
         *,
         keep: bool,
     ) -> Predicted:
+        task = self._projects.task(project)
+        ref = self._models.ref(project, version)
         header = source.header()
-        _check_suffix(suffix, header.kind)
-        prediction = self._engine.predict(
-            self._models.ref(project, version),
-            source,
-            priority=Priority.INTERACTIVE,
-            client=client,
-        )
-        answer = prediction.answer
-        if not isinstance(answer, Mask):
-            raise UnsupportedFormat(
-                f"Version {version.number} of {project.name} answers with "
-                f"{type(answer).__name__}, which cannot be sent as a mask file."
-            )
-        data, kept_suffix = encoded(answer, header)
+        if suffix is not None:
+            check_suffix(suffix, label_suffixes(task, header.kind), header.kind)
+        prediction = self._engine.predict(ref, source, priority=Priority.INTERACTIVE, client=client)
+        data, kept_suffix = encoded(prediction.answer, header, ref.schema, task)
         if keep:
             made = Made(sample=sample, file=data, suffix=kept_suffix)
             self._keeper.keep(project.id, version.id, made)
-        wanted = suffix or kept_suffix
-        return Predicted(
-            data=data
-            if data is not None and wanted == kept_suffix
-            else encode_mask(answer, header, wanted),
-            suffix=wanted,
-            version=version,
-            was_stored=False,
-        )
+        if suffix is not None and suffix != kept_suffix:
+            data = encode_answer(prediction.answer, header, ref.schema, suffix)
+        return Predicted(data=data, suffix=suffix or kept_suffix, version=version, was_stored=False)
 
     def _in_format(
         self,
+        project: Project,
         path: Path,
         stored_suffix: str,
         suffix: str | None,
         source: ImageSource,
         version: ModelVersion,
-        *,
-        was_stored: bool,
     ) -> Predicted:
         """Return a stored prediction in the format asked for."""
         data: Path | bytes = path
         if suffix is not None and suffix != stored_suffix:
-            header = source.header()
-            _check_suffix(suffix, header.kind)
-            mask = read_mask(path, source.limits, suffix=stored_suffix)
-            data = encode_mask(mask, header, suffix)
+            header, task = source.header(), self._projects.task(project)
+            check_suffix(suffix, label_suffixes(task, header.kind), header.kind)
+            schema = self._models.schema(project, version)
+            answer = decode_answer(path, stored_suffix, header, schema, task, source.limits)
+            data = encode_answer(answer, header, schema, suffix)
         return Predicted(
-            data=data, suffix=suffix or stored_suffix, version=version, was_stored=was_stored
+            data=data, suffix=suffix or stored_suffix, version=version, was_stored=True
         )
 
 
-def _check_suffix(suffix: str | None, kind: Literal["volume", "picture"]) -> None:
-    allowed = mask_suffixes(kind)
-    if suffix is not None and suffix not in allowed:
+def check_suffix(suffix: str, allowed: Sequence[str], kind: str) -> None:
+    """Refuse a format that cannot carry what is asked for.
+
+    Raises:
+        UnsupportedFormat: It is none of those allowed.
+    """
+    if suffix not in allowed:
         raise UnsupportedFormat(
-            f"A mask of a {kind} cannot be sent as {suffix!r}; take {', '.join(allowed)}."
+            f"An answer for a {kind} cannot be sent as {suffix!r}; take {', '.join(allowed)}."
         )
+
+
+def _value_of(name: str, ref: ModelRef) -> int:
+    for each in ref.schema.classes:
+        if each.name == name:
+            return each.value
+    raise InvalidRequest(
+        f"There is no class {name[:64]!r}; the model knows {', '.join(ref.schema.names)}."
+    )
 
 
 def _check_readable(sample: Sample) -> None:

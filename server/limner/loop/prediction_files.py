@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.errors import NotFound
-from limner.images import Header, encode_mask
-from limner.plugin import Answer, Description, Mask
+from limner.images import Header, encode_answer, label_suffixes
+from limner.plugin import Answer, Description, LabelSchema, Task
 from limner.records import descriptions as description_rows
 from limner.records import models as model_rows
 from limner.records import predictions as prediction_rows
@@ -27,8 +27,6 @@ from limner.stores.blobs import Blobs
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = {"volume": ".nii.gz", "picture": ".png"}
-"""Format in which predictions are stored, by kind of image."""
 _CHUNK = 500
 
 
@@ -37,20 +35,21 @@ class Made:
     """What a version said of one sample, ready to be stored."""
 
     sample: Sample
-    file: bytes | None
-    """The encoded answer; None for a kind of answer that has no file format here."""
+    file: bytes
+    """The answer in the best format of its task."""
     suffix: str
+    """That format."""
     description: Description | None = None
 
 
-def encoded(answer: Answer, header: Header) -> tuple[bytes | None, str]:
+def encoded(answer: Answer, header: Header, schema: LabelSchema, task: Task) -> tuple[bytes, str]:
     """Return an answer as it is stored, with its suffix.
 
     Raises:
         ImageError: The answer does not fit its image.
     """
-    suffix = SUFFIXES[header.kind]
-    return (encode_mask(answer, header, suffix), suffix) if isinstance(answer, Mask) else (None, "")
+    suffix = label_suffixes(task, header.kind)[0]
+    return encode_answer(answer, header, schema, suffix), suffix
 
 
 class PredictionFiles:
@@ -85,11 +84,9 @@ class PredictionFiles:
     def store(self, project_id: int, model_id: int, made: Sequence[Made]) -> None:
         """Store predictions with their descriptions: files first, then all rows at once."""
         now = self._clock()
-        with self._claim(hashlib.sha256(each.file).hexdigest() for each in made if each.file):
+        with self._claim(hashlib.sha256(each.file).hexdigest() for each in made):
             rows = []
             for each in made:
-                if each.file is None:
-                    continue
                 blob = self._blobs.put_bytes(each.file)
                 rows.append(
                     StoredPrediction(

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from limner.errors import InvalidRequest, NotFound, PluginFailed
-from limner.plugin import LabelClass, LabelSchema
+from limner.loop.adopted_sources import SINGLE_FILES, single_file_task
+from limner.plugin import LabelClass, LabelSchema, Task
 from limner.records.rows import Project
 from limner.registry import Registry, merged_options
 from limner.settings import ProjectConfig, ProjectSettings
@@ -35,22 +36,57 @@ def config_problems(config: ProjectConfig, registry: Registry) -> list[str]:
     """List what is wrong with a configuration, given the plugins that there are."""
     problems = settings_problems(config.app, config.settings, registry)
     try:
-        classes = len(schema_of(config).classes)
-        most = registry.app(config.app).max_classes
-        if most is not None and classes > most:
-            problems.append(f"app {config.app!r} takes at most {most} classes, not {classes}")
+        problems += class_problems(config.app, len(schema_of(config).classes), registry)
     except InvalidRequest as error:
         problems += error.problems
+    return problems + adopt_problems(config, registry)
+
+
+def adopt_problems(config: ProjectConfig, registry: Registry) -> list[str]:
+    """List what keeps finished labels from being adopted from where a configuration says."""
+    if config.adopt is None:
+        return []
+    try:
+        task = registry.app(config.app).task
     except (NotFound, PluginFailed):
-        pass  # told already, with the settings
-    return problems
+        return []  # told with the settings
+    shown = str(config.adopt)
+    single = single_file_task(config.adopt)
+    if single not in (None, task):
+        return [
+            f"adopt {shown!r} is a file of labels of {single}; app {config.app!r} is for {task}"
+        ]
+    if not config.adopt.exists():
+        return [f"adopt {shown!r} is not there"]
+    if single is None and not config.adopt.is_dir():
+        kinds = ", ".join(SINGLE_FILES)
+        return [f"adopt {shown!r} is neither a folder nor a file that can be adopted ({kinds})"]
+    if task is Task.SEGMENTATION and config.adopt.resolve() == config.images.resolve():
+        return [f"adopt {shown!r} is the folder of images; masks need a folder of their own"]
+    return []
+
+
+def class_problems(app: str, classes: int, registry: Registry) -> list[str]:
+    """List what keeps an app from taking so many classes; nothing where there is no such app."""
+    try:
+        most = registry.app(app).max_classes
+    except (NotFound, PluginFailed):
+        return []  # told with the settings
+    if most is not None and classes > most:
+        return [f"app {app!r} takes at most {most} classes, not {classes}"]
+    return []
 
 
 def settings_problems(app: str, settings: ProjectSettings, registry: Registry) -> list[str]:
     """List what is wrong with a project's settings, given the plugins that there are."""
     problems: list[str] = []
     try:
-        merged_options(registry.app(app), settings.app_options)
+        wanted = registry.app(app)
+        merged_options(wanted, settings.app_options)
+        if settings.multi_label and wanted.task != Task.CLASSIFICATION:
+            problems.append(
+                f"multi_label is for classification; app {app!r} is for {wanted.task.value}"
+            )
     except InvalidRequest as error:
         problems += error.problems
     except (NotFound, PluginFailed) as error:
@@ -71,16 +107,19 @@ def settings_problems(app: str, settings: ProjectSettings, registry: Registry) -
 
 
 def changed_settings(
-    project: Project, given: Mapping[str, Any], registry: Registry
+    project: Project, given: Mapping[str, Any], registry: Registry, app: str
 ) -> ProjectSettings:
     """Return a project's settings with some of them changed.
 
-    Groups such as `gate` and `app_options` are joined one level deep.
+    Groups such as `gate` and `app_options` are joined one level deep. Another app than the
+    project's begins without options.
 
     Raises:
         InvalidRequest: A setting is unknown or its value does not fit; `problems` lists them all.
     """
     merged = dict(project.settings)
+    if app != project.app:
+        merged["app_options"] = {}
     for key, value in given.items():
         old = merged.get(key)
         joined = isinstance(old, Mapping) and isinstance(value, Mapping)
@@ -89,8 +128,11 @@ def changed_settings(
         settings = ProjectSettings.model_validate(merged)
         # Names of plugins are checked only where they change: one that is gone meanwhile must not
         # stand in the way of the others.
-        named = {"strategy", "cold_start", "app_options"} & set(given)
-        problems = settings_problems(project.app, settings, registry) if named else []
+        named = {"strategy", "cold_start", "app_options", "multi_label"} & set(given)
+        is_checked = named or app != project.app
+        problems = settings_problems(app, settings, registry) if is_checked else []
+        if app != project.app:
+            problems += class_problems(app, len(project.schema), registry)
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
     if problems:

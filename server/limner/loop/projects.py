@@ -10,7 +10,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from limner.errors import Conflict, InvalidRequest, LimnerError, NotFound, SettingsError
+from limner.errors import (
+    Conflict,
+    InvalidRequest,
+    LimnerError,
+    NotFound,
+    PluginFailed,
+    SettingsError,
+)
 from limner.images import ImageSource
 from limner.loop.events import Events
 from limner.loop.page import Page, checked_limit, number_cursor, page_of
@@ -22,7 +29,7 @@ from limner.loop.project_config import (
     settings_problems,
 )
 from limner.loop.texts import checked_text
-from limner.plugin import Json, LabelClass, LabelSchema
+from limner.plugin import AppManifest, Json, LabelClass, LabelSchema, Task
 from limner.records import audit
 from limner.records import projects as project_rows
 from limner.records.database import Records
@@ -102,7 +109,12 @@ class Projects:
             if problems:
                 raise Conflict(f"Project {config.name!r} cannot be made: {'; '.join(problems)}.")
             project = project_rows.add(
-                tx, **_columns(config), name=config.name, round=0, created_at=now
+                tx,
+                **_columns(config),
+                task=self._registry.app(config.app).task.value,
+                name=config.name,
+                round=0,
+                created_at=now,
             )
             self._audit(tx, project, actor, "project.created", {"app": config.app})
         self._events.publish("project", project.name, {"change": "created"})
@@ -160,14 +172,20 @@ class Projects:
         name: str,
         *,
         title: str | None = None,
+        app: str | None = None,
         settings: Mapping[str, Any] | None = None,
         actor: str,
     ) -> Project:
-        """Change a project's title or some of its settings; what is not named stays.
+        """Change a project's title, its app or some of its settings; what is not named stays.
+
+        Options belong to an app: another one begins with its defaults, and with what
+        `app_options` gives in the same call. Versions that were trained otherwise go on serving;
+        `limner.loop.lineage.differences` says what is different.
 
         Raises:
-            InvalidRequest: A setting is unknown or its value does not fit; `problems` lists all.
-            Conflict: How many readings a sample needs, once there are labels.
+            InvalidRequest: An app or a setting is unknown or does not fit; `problems` lists all.
+            Conflict: An app of another task; or, once there are labels, how many readings a sample
+                needs, or that classes exclude each other from now on.
         """
         values: dict[str, Any] = {}
         asks_for_picks = False
@@ -175,9 +193,14 @@ class Projects:
             values["title"] = checked_text("title", title, 200)
         with self._records.write() as tx:
             project = self.named(tx, name, to_change=True)
-            if settings:
-                changed = changed_settings(project, settings, self._registry)
-                self._check_readings(tx, project, changed)
+            if app is not None and app != project.app:
+                self._check_task(project, app)
+                values["app"] = app
+            if settings or "app" in values:
+                changed = changed_settings(
+                    project, settings or {}, self._registry, values.get("app", project.app)
+                )
+                self._check_answers(tx, project, changed)
                 values["settings"] = changed.model_dump(mode="json")
                 asks_for_picks = any(
                     project.settings.get(role) != values["settings"][role]
@@ -186,7 +209,7 @@ class Projects:
             if not values:
                 return project
             project = project_rows.change(tx, project.id, **values)
-            details = {"title": title, "settings": dict(settings or {})}
+            details = {"title": title, "app": app, "settings": dict(settings or {})}
             self._audit(tx, project, actor, "project.changed", details)
         self._events.publish("project", project.name, {"change": "changed"})
         if asks_for_picks:
@@ -225,12 +248,20 @@ class Projects:
         return LabelSchema(
             classes=tuple(
                 LabelClass(name=each["name"], value=each["value"]) for each in project.schema
-            )
+            ),
+            exclusive=not self.settings(project).multi_label,
         )
+
+    def task(self, project: Project) -> Task:
+        """Return the kind of label that a project collects."""
+        return Task(project.task)
 
     def store(self, project: Project) -> FolderStore:
         """Return where a project's images lie."""
         path, adopted = project.store["path"], project.store["labels"]
+        if project.task == Task.CLASSIFICATION:
+            # Its labels look like no image; what lies in that folder may be images sorted by class.
+            adopted = None
         store = self._stores.get((path, adopted))
         if store is None:
             exclude = () if adopted is None else (Path(adopted),)
@@ -243,6 +274,15 @@ class Projects:
         return self.store(project).source(
             sample.files, self._limits, self.settings(project).modality, sample.name
         )
+
+    def app(self, name: str) -> AppManifest:
+        """Return an app's manifest.
+
+        Raises:
+            NotFound: There is no such app, or not any more.
+            PluginFailed: It cannot be used.
+        """
+        return self._registry.app(name)
 
     def app_options(self, project: Project) -> dict[str, Json]:
         """Return the app's options as the project sets them, defaults filled in.
@@ -277,14 +317,11 @@ class Projects:
         self._events.publish("project", config.name, {"change": "changed"})
 
     def _check_kept(self, tx: Connection, known: Project, config: ProjectConfig) -> None:
-        self._check_readings(tx, known, config.settings)
+        if known.app != config.app:
+            self._check_task(known, config.app)
+        self._check_answers(tx, known, config.settings)
         if not project_rows.has_labels(tx, known.id):
             return
-        if known.app != config.app:
-            raise Conflict(
-                f"it has labels made for app {known.app!r}; app {config.app!r} needs a project of "
-                "its own."
-            )
         if not keeps_classes(known.schema, schema_of(config)):
             raise Conflict(
                 f"it has labels drawn with the classes {_shown(known.schema)}; the settings say "
@@ -292,12 +329,33 @@ class Projects:
                 "added, but none dropped, renamed or given another value. Make a new project."
             )
 
-    def _check_readings(self, tx: Connection, known: Project, new: ProjectSettings) -> None:
-        old = self.settings(known).readings
-        if old != new.readings and project_rows.has_labels(tx, known.id):
+    def _check_task(self, known: Project, app: str) -> None:
+        try:
+            task = self._registry.app(app).task
+        except (NotFound, PluginFailed) as error:
+            raise InvalidRequest(f"app: {error}", problems=[f"app: {error}"]) from error
+        if task != known.task:
             raise Conflict(
-                f"it asks for {old} readings of each sample and has labels; {new.readings} cannot "
-                "be asked for any more. Make a new project."
+                f"Project {known.name!r} collects labels for {known.task}; app {app!r} is for "
+                f"{task.value} and needs a project of its own."
+            )
+
+    def _check_answers(self, tx: Connection, known: Project, new: ProjectSettings) -> None:
+        """Refuse settings that labels given already would not answer."""
+        old = self.settings(known)
+        if (old.readings, old.multi_label) == (new.readings, new.multi_label):
+            return
+        if not project_rows.has_labels(tx, known.id):
+            return
+        if old.readings != new.readings:
+            raise Conflict(
+                f"it asks for {old.readings} readings of each sample and has labels; "
+                f"{new.readings} cannot be asked for any more. Make a new project."
+            )
+        if old.multi_label:
+            raise Conflict(
+                "its labels may name several classes of an image, so its classes cannot exclude "
+                "each other any more. Make a new project."
             )
 
     def _audit(

@@ -65,6 +65,8 @@ def evaluation_json(evaluation: Evaluation, digest: str) -> dict[str, Any]:
             "case_scores": evaluation.case_scores,
             "class_scores": evaluation.class_scores,
             "metrics": evaluation.metrics,
+            "class_tolerances": evaluation.class_tolerances,
+            "chance": evaluation.chance,
         }
     )
     return stored
@@ -85,4 +87,7 @@ def _from_json(stored: dict[str, Any]) -> Evaluation:
         case_scores=numbers("case_scores"),
         class_scores=numbers("class_scores"),
         metrics=numbers("metrics"),
+        # Versions that were measured before these were told have none.
+        class_tolerances=stored.get("class_tolerances", {}),
+        chance=stored.get("chance", 0.0),
     )

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from limner.errors import Conflict
 from limner.loop.crossvalidation import is_needed
 from limner.loop.job_run import JobRun
-from limner.loop.lineage import start_from
+from limner.loop.lineage import start_from, wanted_version
 from limner.loop.plain import plain
 from limner.loop.projects import Projects
 from limner.loop.seeds import derived_seed
@@ -73,12 +73,7 @@ def prepare(run: JobRun, records: Records, projects: Projects, registry: Registr
         kept = job.params.get(PLAN)
         if kept is None:
             project = projects.numbered(tx, project.id, to_change=True)
-            wanted = {
-                "app": project.app,
-                "app_version": manifest.version,
-                "options": options,
-                "classes": {each.name: each.value for each in schema.classes},
-            }
+            wanted = wanted_version(project.app, manifest.version, options, schema)
             kept = _new_plan(tx, project, projects.settings(project), job.params, wanted)
             job_rows.change(tx, job.id, params={**job.params, PLAN: kept})
             project_rows.change(

@@ -190,7 +190,7 @@ class TrainingRun:
                 )
         mine = candidate.measure(fair, watch)
         theirs = None
-        if serving is not None and serving.metrics.get("classes", plan.classes) != plan.classes:
+        if serving is not None and not _has_same_classes(serving, plan):
             notes.append(
                 f"The classes have changed since version {serving.number} was trained, so their "
                 "scores cannot be compared."
@@ -298,12 +298,19 @@ def _metrics(plan: TrainingPlan, trained: Trained, judged: _Judged) -> dict[str,
         "training": plain(trained.metrics),
         "steps": trained.steps,
         "classes": plan.classes,
+        "multi_label": not plan.schema.exclusive,
     }
     if judged.evaluation is not None and not plan.cross_validates:
         # Scores of folds are not this version's own, so they are not kept as such.
         digest = cases_digest(judged.cases)
         metrics["evaluation"] = evaluation_json(judged.evaluation, digest)
     return metrics
+
+
+def _has_same_classes(version: ModelVersion, plan: TrainingPlan) -> bool:
+    classes = version.metrics.get("classes", plan.classes)
+    is_exclusive = not version.metrics.get("multi_label", False)
+    return classes == plan.classes and is_exclusive == plan.schema.exclusive
 
 
 def _method(plan: TrainingPlan) -> str:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from limner.errors import ImageError, PayloadTooLarge, UnsupportedFormat
-from limner.images import MASK_TYPES, image_suffix
+from limner.errors import ImageError, PayloadTooLarge
+from limner.images import label_suffix
+from limner.plugin import Task
 from limner.settings import Limits
 from limner.stores.blobs import Blobs
 from limner.stores.durable import chunks_of, full_disk_said
@@ -25,17 +26,19 @@ class Upload:
 
 
 @contextmanager
-def received(file: BinaryIO, filename: str, blobs: Blobs, limits: Limits) -> Iterator[Upload]:
-    """Write a sent mask aside, in little memory; it is removed at the end unless it was moved.
+def received(
+    file: BinaryIO, filename: str, task: Task, blobs: Blobs, limits: Limits
+) -> Iterator[Upload]:
+    """Write a sent label aside, in little memory; it is removed at the end unless it was moved.
 
     What is wrong with it is said by the name it was sent under.
 
     Raises:
-        UnsupportedFormat: Its name is none of a mask.
+        UnsupportedFormat: Its name is none of a label of this task.
         PayloadTooLarge: It is over the limits.
         StorageFull: The disk is full.
     """
-    suffix = mask_suffix(filename)
+    suffix = label_suffix(filename, task)
     # Not synced here: that is done once, when the file gets its place among the blobs.
     path = blobs.incoming / f"{uuid.uuid4().hex}.part"
     try:
@@ -49,24 +52,6 @@ def received(file: BinaryIO, filename: str, blobs: Blobs, limits: Limits) -> Ite
         raise type(error)(words, problems=error.problems) from error
     finally:
         path.unlink(missing_ok=True)
-
-
-def mask_suffix(filename: str) -> str:
-    """Return the format of a mask file by its name.
-
-    Raises:
-        UnsupportedFormat: The name is none of a mask.
-    """
-    suffix = image_suffix(filename)
-    if suffix == ".tiff":
-        suffix = ".tif"
-    formats = sorted(set(MASK_TYPES.values()))
-    if suffix not in formats:
-        raise UnsupportedFormat(
-            f"A label file is called {filename[:200]!r}, which says no format of a mask; name it "
-            f"with one of {', '.join(formats)}."
-        )
-    return suffix
 
 
 def _write(path: Path, file: BinaryIO, filename: str, limits: Limits) -> None:

@@ -91,5 +91,8 @@ class Evaluation:
     class's may fall when a version is promoted."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Further figures by name, such as `hd95_mm` or `nll`; units in the name."""
+    class_tolerances: Mapping[str, float] = field(default_factory=dict)
+    """By class name, a fall of `class_scores` that so few cases cannot tell from noise, such as how
+    far a single case can move an area under a ROC curve. Promotion looks past it."""
     chance: float = 0.0
     """What guessing has by `measure` on these cases, in [0, 1]: a first version must have more."""

@@ -103,6 +103,8 @@ class Project:
     name: str
     title: str
     app: str
+    task: str
+    """Of `limner.plugin.Task`: the kind of label, whichever app is there."""
     schema: list[dict[str, Any]]
     store: dict[str, Any]
     settings: dict[str, Any]

@@ -41,6 +41,7 @@ projects = Table(
     Column("name", String(64), nullable=False, unique=True),  # the slug in URLs
     Column("title", String(200), nullable=False, default=""),
     Column("app", String(64), nullable=False),
+    Column("task", String(16), nullable=False, server_default="segmentation"),  # limner.plugin.Task
     Column("schema", JSON, nullable=False),  # [{"name", "value"}]
     Column("store", JSON, nullable=False),  # {"kind": "folder", "path": …, "labels": …}
     Column("settings", JSON, nullable=False),  # limner.settings.ProjectSettings

@@ -19,7 +19,7 @@ STRATEGY_METHODS: Final[Methods] = {"pick": ("pool", "count", "seed")}
 def plugin_problems(plugin: object, manifest: Manifest) -> list[str]:
     """List the methods that a made plugin lacks or declares with other parameters.
 
-    A model's methods (`predict`, `describe`, `evaluate`) can be seen before there are weights only
+    A model's methods (`predict`, `describe`, `evaluate`, `explain`) can be seen before there are weights only
     where `load` is annotated with the model's own class; they are checked then.
     """
     if not isinstance(manifest, AppManifest):
@@ -40,6 +40,8 @@ def model_methods(manifest: AppManifest) -> Methods:
         methods["describe"] = ("image", "request")
     if Ability.EVALUATE in manifest.abilities:
         methods["evaluate"] = ("cases", "watch")
+    if Ability.EXPLAIN in manifest.abilities:
+        methods["explain"] = ("image", "value")
     return methods
 
 

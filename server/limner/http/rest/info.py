@@ -13,7 +13,8 @@ from limner.http.rest.shapes import server as shapes
 from limner.http.rest.shapes.values import rfc3339
 from limner.http.routes import Routes
 from limner.images import IMAGE_SUFFIXES, MASK_TYPES
-from limner.plugin import CONTRACT_VERSION
+from limner.loop.export import export_formats
+from limner.plugin import CONTRACT_VERSION, Task
 
 routes = Routes("Server", "The server itself.")
 
@@ -33,7 +34,7 @@ def get_info() -> Response:
             max_body_bytes=settings.limits.max_body_bytes,
             image_suffixes=list(IMAGE_SUFFIXES),
             mask_types=dict(MASK_TYPES),
-            export_formats=["nnunet", "msd"],
+            export_formats=[each for task in Task for each in export_formats(task)],
             workers=[shapes.Worker.model_validate(each) for each in service().engine.status()],
         )
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from io import BytesIO
 from typing import BinaryIO, cast
 
 from flask import Response
@@ -24,21 +26,26 @@ routes = Routes("Labels", "Answers of annotators. A correction is a new version.
     answers={201: shapes.LabelAnswer, 200: shapes.LabelAnswer},
     also={409: "The sample or the assignment does not allow it.", 507: "The disk is full."},
 )
-def submit_label(path: SamplePath, form: shapes.NewLabel) -> Response:
-    """Hand in a label. When this answers, it is on the disk.
+def submit_label(
+    path: SamplePath,
+    form: shapes.NewLabel | None = None,
+    body: shapes.NewClasses | None = None,
+) -> Response:
+    """Hand in a label: a file in a form, or the classes of an image as JSON.
 
-    The same bytes for the same sample by the same annotator are one label: sent again, they are
-    answered with 200.
+    When this answers, it is on the disk. The same bytes for the same sample by the same annotator
+    are one label: sent again, they are answered with 200.
     """
+    given, file, filename = _given(form, body)
     submitted = service().labels.submit(
         path.project,
         path.sample,
-        file=cast(BinaryIO, form.file.stream),
-        filename=form.file.filename or "",
-        annotator=form.annotator,
-        assignment_id=form.assignment,
-        seconds=form.seconds,
-        state=form.state,
+        file=file,
+        filename=filename,
+        annotator=given.annotator,
+        assignment_id=given.assignment,
+        seconds=given.seconds,
+        state=given.state,
     )
     label = submitted.label
     return answer(
@@ -46,6 +53,17 @@ def submit_label(path: SamplePath, form: shapes.NewLabel) -> Response:
         201 if submitted.created else 200,
         {"Location": label_url(label.id)},
     )
+
+
+def _given(
+    form: shapes.NewLabel | None, body: shapes.NewClasses | None
+) -> tuple[shapes.NewLabel | shapes.NewClasses, BinaryIO, str]:
+    """Return what was handed in with the label's file; the same classes make the same bytes."""
+    if form is not None:
+        return form, cast(BinaryIO, form.file.stream), form.file.filename or ""
+    assert body is not None  # noqa: S101 - one of the two was read
+    document = json.dumps({"classes": body.classes}, ensure_ascii=False).encode()
+    return body, BytesIO(document), "classes.json"
 
 
 @routes.get("/projects/<slug:project>/samples/<id:sample>/labels", answers=shapes.LabelPage)
@@ -58,7 +76,8 @@ def list_labels(path: SamplePath) -> Response:
 @routes.get(
     "/labels/<id:label>/content",
     answers=dict.fromkeys(
-        map(media_type, MASK_TYPES.values()), "The file exactly as it was submitted."
+        [*map(media_type, MASK_TYPES.values()), "application/json"],
+        "The file exactly as it was submitted.",
     ),
     also={206: "The part that was asked for.", 304: "Nothing new.", 416: "No such part."},
 )

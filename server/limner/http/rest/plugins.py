@@ -103,14 +103,7 @@ def _said(manifest: Manifest | None, *, is_usable: bool) -> dict[str, Any]:
         "options": {}
         if app is None or not is_usable
         else {
-            name: shapes.PluginOption(
-                default=option.default,
-                help=option.help,
-                choices=list(option.choices),
-                minimum=option.minimum,
-                maximum=option.maximum,
-            )
-            for name, option in app.options.items()
+            name: shapes.PluginOption.model_validate(option) for name, option in app.options.items()
         },
         "needs": [] if strategy is None else sorted(map(str, strategy.needs)),
     }

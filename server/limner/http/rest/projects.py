@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response
@@ -51,12 +52,16 @@ def get_project(path: ProjectPath) -> Response:
 
 @routes.patch("/projects/<slug:project>", answers=shapes.Project)
 def change_project(path: ProjectPath, body: shapes.ProjectChange) -> Response:
-    """Change a project's title or some of its settings; what is left out stays."""
+    """Change a project's title, its app or some of its settings; what is left out stays.
+
+    `notices` says where the version that serves was made otherwise: it goes on serving, and the
+    next training starts from scratch.
+    """
     settings = (
         None if body.settings is None else body.settings.model_dump(mode="json", exclude_unset=True)
     )
     project = service().projects.change(
-        path.project, title=body.title, settings=settings, actor=actor()
+        path.project, title=body.title, app=body.app, settings=settings, actor=actor()
     )
     return answer(project_shape(project))
 
@@ -123,6 +128,8 @@ def project_shape(project: rows.Project) -> shapes.Project:
         name=project.name,
         title=project.title,
         app=project.app,
+        task=project.task,
+        app_options=_options(project),
         images=str(project.store.get("path", "")),
         labels=[shapes.LabelClass.model_validate(each) for each in project.schema],
         settings=project.settings,
@@ -140,5 +147,18 @@ def project_shape(project: rows.Project) -> shapes.Project:
             labels_since_training=project.labels_since_training,
         ),
         problems=list(service().projects.plugin_problems(project)),
+        notices=list(service().models.notices(project, serving)),
         created_at=rfc3339(project.created_at),
     )
+
+
+def _options(project: rows.Project) -> dict[str, shapes.ProjectOption]:
+    try:
+        values = service().projects.app_options(project)
+        known = service().registry.app(project.app).options
+    except LimnerError:
+        return {}  # `problems` says why
+    return {
+        name: shapes.ProjectOption(value=values[name], **asdict(option))
+        for name, option in known.items()
+    }

@@ -7,15 +7,19 @@ from typing import Literal
 from pydantic import Field
 
 from limner.http.rest.shapes.pages import Page
-from limner.http.rest.shapes.values import Answered, Asked, Instant, PersonName, Upload
+from limner.http.rest.shapes.values import (
+    Answered,
+    Asked,
+    Instant,
+    Line,
+    PersonName,
+    Upload,
+)
 
 
-class NewLabel(Asked):
-    """A label to hand in, as a multipart form."""
+class _Given(Asked):
+    """What goes with a label in any shape."""
 
-    file: Upload = Field(
-        description="The mask, with the image's own geometry; the file name says the format."
-    )
     annotator: PersonName = Field(description="Who drew it.")
     assignment: int | None = Field(
         default=None, ge=1, lt=10**18, description="The assignment that it answers."
@@ -25,6 +29,26 @@ class NewLabel(Asked):
     )
     state: Literal["draft", "submitted"] = Field(
         default="submitted", description="A draft is kept, but neither counts nor trains."
+    )
+
+
+class NewLabel(_Given):
+    """A label to hand in as a file, in a multipart form."""
+
+    file: Upload = Field(
+        description="The mask or instance map with the image's own geometry, instances as COCO "
+        'JSON, or classes as JSON, such as `{"classes": ["pneumonia"]}`; the file name says the '
+        "format."
+    )
+
+
+class NewClasses(_Given):
+    """A label to hand in as JSON: the classes of an image."""
+
+    classes: list[Line] = Field(
+        max_length=65_535,
+        description="Names of the image's classes: one where classes exclude each other, else "
+        "any number, none too.",
     )
 
 

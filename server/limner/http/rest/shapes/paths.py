@@ -58,8 +58,9 @@ class PluginPath(Asked):
 class ExportQuery(Asked):
     """How to export."""
 
-    format: Literal["nnunet", "msd"] = Field(
-        default="nnunet",
-        description="Layout of the zip file: nnU-Net's, or that of the Medical Segmentation "
-        "Decathlon.",
+    format: Literal["nnunet", "msd", "coco", "maps", "csv", "folders"] | None = Field(
+        default=None,
+        description="Layout of the zip file. Masks: `nnunet`, nnU-Net's, or `msd`, that of the "
+        "Medical Segmentation Decathlon. Instances: `coco`, or `maps`, a numbered picture each. "
+        "Classes: `csv`, or `folders`, one a class. The first of its task where none is named.",
     )

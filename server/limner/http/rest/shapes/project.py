@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from limner.http.rest.shapes.pages import Page
+from limner.http.rest.shapes.server import PluginOption
 from limner.http.rest.shapes.values import Answered, Asked, Instant, Line
 from limner.settings import ProjectConfig, ProjectSettings
 
@@ -19,6 +20,11 @@ class ProjectChange(Asked):
     """What to change of a project; what is left out stays."""
 
     title: Line | None = Field(default=None, max_length=200, description="Title for people.")
+    app: Line | None = Field(
+        default=None,
+        max_length=64,
+        description="Another app of the same task. It begins with its default options.",
+    )
     settings: ProjectSettings | None = Field(
         default=None, description="Some of the project's settings; the others stay as they are."
     )
@@ -45,6 +51,12 @@ class Counts(Answered):
     labels_since_training: int = Field(description="Submitted labels that no training has seen.")
 
 
+class ProjectOption(PluginOption):
+    """A setting of the project's app: what it is now, and what it may be."""
+
+    value: object = Field(description="Value now; `settings.app_options` changes it.")
+
+
 class Project(Answered):
     """A labelling task."""
 
@@ -52,6 +64,11 @@ class Project(Answered):
     name: str = Field(description="Its name.")
     title: str = Field(description="Title for people.")
     app: str = Field(description="App that draws and learns.")
+    task: str = Field(description="Kind of label: `segmentation`, `instances`, `classification`.")
+    app_options: dict[str, ProjectOption] = Field(
+        description="Which model the app uses, and how: its settings by name; empty where it "
+        "cannot be used."
+    )
     images: str = Field(description="Folder of images, on the server's machine.")
     labels: list[LabelClass] = Field(description="The classes, in the order of their values.")
     settings: dict[str, Any] = Field(description="How its loop runs.")
@@ -60,6 +77,10 @@ class Project(Answered):
     counts: Counts = Field(description="How many samples are in which state.")
     problems: list[str] = Field(
         description="What keeps its app and strategies from being used; empty when all is well."
+    )
+    notices: list[str] = Field(
+        description="What follows from changes: that the serving version was made otherwise than "
+        "the next one will be."
     )
     created_at: Instant = Field(description="When it was created.")
 
