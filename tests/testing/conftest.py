@@ -1,23 +1,97 @@
-"""A tiny app with its weights, trained on volumes: what the kit's own tests spoil."""
+"""A tiny app of each task with its weights: what the kit's own tests spoil."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 
-from limner.plugin import App, AppManifest, TrainRequest
+from limner.plugin import App, AppManifest, LoadRequest
 from limner.registry import APPS, Registry, make_app
-from limner.testing import SCHEMA, Recorder, phantom_cases
+from limner.testing import AppConformance
 from limner.testing.fixtures import Training, run
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
+TASKS = {"segmentation": "tiny", "instances": "tiny-instances", "classification": "tiny-classifier"}
+
+
+@dataclass(frozen=True)
+class Example:
+    """An app in order, trained on phantoms of so many axes, with its suite."""
+
+    suite: Any
+    app: App
+    training: Training
+    axes: int
+
+    @property
+    def weights(self) -> Path:
+        return self.training.trained.weights
+
+    @property
+    def model(self) -> Any:
+        request = self.training.request
+        return self.app.load(LoadRequest(weights=self.weights, schema=request.schema))
+
+    def check(self, name: str) -> Callable[..., None]:
+        check: Callable[..., None] = getattr(self.suite, name)
+        return check
+
+
+MakeExample: TypeAlias = Callable[[str, int], Example]
 
 
 @pytest.fixture(scope="session")
 def plugins() -> Registry:
-    return Registry([PLUGINS / "tiny_app.py", PLUGINS / "tiny_strategy.py"])
+    files = ("tiny_app.py", "tiny_instances.py", "tiny_classifier.py", "tiny_strategy.py")
+    return Registry([PLUGINS / file for file in files])
+
+
+@pytest.fixture(scope="session")
+def make_example(plugins: Registry, tmp_path_factory: pytest.TempPathFactory) -> MakeExample:
+    made: dict[tuple[str, int], Example] = {}
+
+    def make(task: str, axes: int) -> Example:
+        if (task, axes) not in made:
+            app = make_app(plugins.source(APPS, TASKS[task]))
+            suite = suite_of(plugins.app(TASKS[task]))
+            folder = tmp_path_factory.mktemp(task)
+            request = suite.train_request(folder, suite.training_cases(axes), 1.0)
+            made[task, axes] = Example(suite, app, run(app, request), axes)
+        return made[task, axes]
+
+    return make
+
+
+def suite_of(of: AppManifest) -> Any:
+    class Suite(AppConformance):
+        manifest = of
+
+    return Suite()
+
+
+@pytest.fixture(params=TASKS)
+def example(make_example: MakeExample, request: pytest.FixtureRequest) -> Example:
+    """One of each task, for pictures."""
+    return make_example(request.param, 2)
+
+
+@pytest.fixture
+def segmentation(make_example: MakeExample) -> Example:
+    return make_example("segmentation", 3)
+
+
+@pytest.fixture
+def instances(make_example: MakeExample) -> Example:
+    return make_example("instances", 2)
+
+
+@pytest.fixture
+def classification(make_example: MakeExample) -> Example:
+    return make_example("classification", 2)
 
 
 @pytest.fixture(scope="session")
@@ -25,23 +99,11 @@ def tiny_manifest(plugins: Registry) -> AppManifest:
     return plugins.app("tiny")
 
 
-@pytest.fixture(scope="session")
-def tiny_app(plugins: Registry) -> App:
-    return make_app(plugins.source(APPS, "tiny"))
+@pytest.fixture
+def tiny_app(segmentation: Example) -> App:
+    return segmentation.app
 
 
-@pytest.fixture(scope="session")
-def tiny_training(tiny_app: App, tmp_path_factory: pytest.TempPathFactory) -> Training:
-    folder = tmp_path_factory.mktemp("tiny")
-    options: Mapping[str, str | float] = {"step_seconds": 0.0, "fail": "", "fail_train": ""}
-    request = TrainRequest(
-        schema=SCHEMA,
-        train=phantom_cases(3, 4, seed=1),
-        validation=(),
-        parent=None,
-        seed=7,
-        workspace=folder,
-        cache=folder,
-        options=options,
-    )
-    return run(tiny_app, request, Recorder())
+@pytest.fixture
+def tiny_training(segmentation: Example) -> Training:
+    return segmentation.training

@@ -15,5 +15,15 @@ class TestTinyApp(AppConformance):
     minimum_score = 0.95
 
 
+class TestTinyInstances(AppConformance):
+    manifest = import_path(PLUGINS / "tiny_instances.py").manifest
+    minimum_score = 0.9
+
+
+class TestTinyClassifier(AppConformance):
+    manifest = import_path(PLUGINS / "tiny_classifier.py").manifest
+    minimum_score = 0.95
+
+
 class TestTinyStrategy(StrategyConformance):
     manifest = import_path(PLUGINS / "tiny_strategy.py").manifest

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.testing.spoiling import Change, Deaf, Spoiled, fails
 
 from limner.plugin import (
     App,
@@ -30,8 +31,6 @@ from limner.testing import AppConformance, phantom_cases
 from limner.testing.fixtures import Training
 
 CALLS = itertools.count()
-
-Change = Callable[[Image, Prediction], Prediction]
 
 
 def mask(prediction: Prediction) -> Mask:
@@ -67,44 +66,44 @@ def nameless(image: Image, prediction: Prediction) -> Prediction:
 
 SPOILED: dict[str, tuple[str, Change]] = {
     "turned": (
-        "test_mask_comes_back_in_the_images_geometry",
+        "test_answer_comes_back_in_the_images_geometry",
         lambda _, p: with_mask(p, array=mask(p).array.T.copy()),
     ),
     "wide": (
-        "test_mask_comes_back_in_the_images_geometry",
+        "test_answer_comes_back_in_the_images_geometry",
         lambda _, p: with_mask(p, array=mask(p).array.astype(np.int64)),
     ),
     "isotropic": (
-        "test_mask_comes_back_in_the_images_geometry",
+        "test_answer_comes_back_in_the_images_geometry",
         lambda _, p: with_mask(p, spacing=(1.0, 1.0, 1.0)),
     ),
     "straightened": (
-        "test_mask_comes_back_in_the_images_geometry",
+        "test_answer_comes_back_in_the_images_geometry",
         lambda _, p: with_mask(p, affine=np.eye(4)),
     ),
     "without-affine": (
-        "test_mask_comes_back_in_the_images_geometry",
+        "test_answer_comes_back_in_the_images_geometry",
         lambda _, p: with_mask(p, affine=None),
     ),
-    "places-for-values": ("test_mask_comes_back_in_the_images_geometry", nameless),
+    "places-for-values": ("test_answer_comes_back_in_the_images_geometry", nameless),
     "odd-sizes-cut": (
         "test_images_of_any_size_are_predicted",
         lambda i, p: with_mask(p, array=mask(p).array[: i.shape[0] // 2 * 2]),
     ),
     "half-sure": (
-        "test_probabilities_sum_to_one_and_agree_with_the_mask",
+        "test_probabilities_are_sound_when_asked_for",
         lambda _, p: with_probabilities(p, lambda a: a / 2),
     ),
     "no-background": (
-        "test_probabilities_sum_to_one_and_agree_with_the_mask",
+        "test_probabilities_are_sound_when_asked_for",
         lambda _, p: with_probabilities(p, lambda a: a[1:]),
     ),
     "reversed-classes": (
-        "test_probabilities_sum_to_one_and_agree_with_the_mask",
+        "test_probabilities_are_sound_when_asked_for",
         lambda _, p: with_probabilities(p, lambda a: a[::-1]),
     ),
     "never-probabilities": (
-        "test_probabilities_sum_to_one_and_agree_with_the_mask",
+        "test_probabilities_are_sound_when_asked_for",
         lambda _, p: dataclasses.replace(p, probabilities=None),
     ),
     "always-probabilities": (
@@ -145,21 +144,6 @@ DESCRIBED: dict[str, tuple[str, dict[str, Any]]] = {
         {"embedding": np.full(4, np.inf, np.float32)},
     ),
 }
-
-
-class Spoiled:
-    """A model whose predictions are changed on their way out."""
-
-    def __init__(self, model: Any, change: Change) -> None:
-        self._model = model
-        self._change = change
-
-    def predict(self, image: Image, request: PredictRequest) -> Prediction:
-        return self._change(image, self._model.predict(image, request))
-
-    def describe(self, image: Image, request: PredictRequest) -> Described:
-        described: Described = self._model.describe(image, request)
-        return dataclasses.replace(described, prediction=self._change(image, described.prediction))
 
 
 class Misdescribing:
@@ -206,14 +190,6 @@ class Misjudging:
         return dataclasses.replace(made, case_scores=scores)
 
 
-class Deaf:
-    def progress(self, progress: Progress) -> None:
-        """Keeps nothing."""
-
-    def should_stop(self) -> bool:
-        return False
-
-
 @pytest.fixture
 def suite(tiny_manifest: AppManifest) -> Any:
     class Suite(AppConformance):
@@ -228,16 +204,10 @@ def loaded(tiny_app: App, tiny_training: Training) -> Any:
     return tiny_app.load(LoadRequest(weights=tiny_training.trained.weights, schema=request.schema))
 
 
-def fails(check: Callable[..., None], **given: Any) -> None:
-    """Run a check and see it fail; also where it fails because nothing was raised."""
-    with pytest.raises((AssertionError, pytest.fail.Exception)):
-        check(**given)
-
-
 def extras(check: str, app: App, training: Training) -> dict[str, Any]:
     if check == "test_same_seed_gives_the_same_answer":
         return {"app": app, "weights": training.trained.weights}
-    if "geometry" in check or "sum_to_one" in check or "in_range" in check:
+    if "geometry" in check or "sound_when_asked_for" in check or "in_range" in check:
         return {"geometry": "oblique"}
     return {"level": 0} if check == "test_an_image_without_contrast_is_predicted" else {}
 
@@ -277,7 +247,7 @@ def test_a_spoiled_evaluation_is_caught(suite: Any, loaded: Any, how: str, check
 
 
 def test_a_score_that_is_nan_for_an_empty_label_is_caught(suite: Any, loaded: Any) -> None:
-    check = suite.test_a_label_without_foreground_is_scored
+    check = suite.test_labels_with_nothing_to_find_are_scored
     check(model=loaded, axes=3)
     fails(check, model=Misjudging(loaded, "empty-is-nan"), axes=3)
 
@@ -302,6 +272,20 @@ def test_a_model_that_takes_anything_or_says_nothing_is_caught(suite: Any, model
     fails(suite.test_another_number_of_channels_is_refused, model=model, axes=3)
     fails(suite.test_an_empty_image_is_refused, model=model, axes=3)
     fails(suite.test_an_impossible_number_of_axes_is_refused, model=model, shape=(9,))
+
+
+class Collapsing:
+    """A model that takes channels for slices."""
+
+    def predict(self, image: Image, request: PredictRequest) -> Prediction:
+        array = np.zeros(image.array.shape, np.uint8)
+        return Prediction(answer=Mask(array=array, spacing=image.spacing, affine=image.affine))
+
+
+@pytest.mark.parametrize("model", [Collapsing(), Curt()], ids=["collapsing", "curt"])
+def test_colour_that_is_answered_otherwise_than_in_full_is_caught(suite: Any, model: Any) -> None:
+    suite.test_colour_is_refused_or_answered_in_full(model=Lenient(), axes=3)
+    fails(suite.test_colour_is_refused_or_answered_in_full, model=model, axes=3)
 
 
 def test_an_absent_ability_is_skipped_with_the_reason(tiny_manifest: AppManifest) -> None:

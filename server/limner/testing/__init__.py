@@ -16,12 +16,17 @@ pytest.register_assert_rewrite(
         for name in (
             "answers",
             "apps",
+            "classification",
             "descriptions",
             "evaluations",
+            "explanations",
             "inputs",
+            "instances",
             "predictions",
+            "segmentation",
             "stopping",
             "strategies",
+            "task_kit",
             "trainings",
             "watches",
             "weights",
@@ -30,8 +35,12 @@ pytest.register_assert_rewrite(
 )
 
 from limner.testing.apps import AppConformance  # noqa: E402 - rewriting must be registered first
-from limner.testing.phantoms import SCHEMA, Phantom, draw_phantom, phantom_cases  # noqa: E402
+from limner.testing.classification.phantoms import draw_texture  # noqa: E402
+from limner.testing.drawing import Phantom  # noqa: E402
+from limner.testing.instances.phantoms import draw_objects  # noqa: E402
 from limner.testing.pools import pools  # noqa: E402
+from limner.testing.segmentation.kit import phantom_cases  # noqa: E402
+from limner.testing.segmentation.phantoms import SCHEMA, draw_phantom  # noqa: E402
 from limner.testing.strategies import StrategyConformance  # noqa: E402
 from limner.testing.watches import Recorder  # noqa: E402
 
@@ -41,7 +50,9 @@ __all__ = [
     "Phantom",
     "Recorder",
     "StrategyConformance",
+    "draw_objects",
     "draw_phantom",
+    "draw_texture",
     "phantom_cases",
     "pools",
 ]

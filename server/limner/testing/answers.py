@@ -1,100 +1,68 @@
-"""What is true of every mask, and how the kit itself measures one."""
+"""Answers of any task as plain arrays: to compare them, to copy them, to send them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from limner.plugin import (
-    Answer,
-    Case,
-    FloatArray,
-    Image,
-    LabelSchema,
-    Mask,
-    Prediction,
-    PredictRequest,
-    Predicts,
-)
+from limner.plugin import Answer, Case, Image, PredictRequest, Predicts
+
+TOLERANCE = 1e-5
+"""How far numbers that should be the same may be from each other."""
 
 
-def mask_of(answer: Answer) -> Mask:
-    """Return an answer that must be a mask."""
-    assert isinstance(answer, Mask), f"the answer is a {type(answer).__name__}, not a Mask"
-    return answer
+def arrays_of(answer: Answer) -> dict[str, npt.NDArray[Any]]:
+    """Return every array and number of an answer, by name; what is None is left out."""
+    return {
+        name: np.asarray(value)
+        for field in dataclasses.fields(answer)
+        for name, value in _named(field.name, getattr(answer, field.name))
+        if value is not None
+    }
 
 
-def assert_mask_sound(answer: Answer, image: Image, schema: LabelSchema) -> None:
-    """Check type, geometry and values of a mask against its image."""
-    mask = mask_of(answer)
-    kind = mask.array.dtype
-    assert kind in (np.uint8, np.uint16), f"the mask's dtype is {kind}; uint8 or uint16 is wanted"
-    assert mask.array.shape == image.shape, (
-        f"the mask's shape is {mask.array.shape}, its image's is {image.shape}"
-    )
-    assert mask.spacing == image.spacing, (
-        f"the mask's spacing is {mask.spacing}, its image's is {image.spacing}"
-    )
-    if image.affine is None:
-        assert mask.affine is None, "the mask has an affine, its image has none"
+def copied_arrays(answer: Answer) -> dict[str, npt.NDArray[Any]]:
+    """Return copies of every array of an answer, to see later whether it was changed."""
+    return {name: array.copy() for name, array in arrays_of(answer).items()}
+
+
+def _named(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, tuple):
+        for number, each in enumerate(value):
+            yield f"{name}[{number}]", each
     else:
-        assert mask.affine is not None, "the mask has no affine, its image has one"
-        assert np.array_equal(mask.affine, image.affine), "the mask's affine is not its image's"
-    unknown = sorted(set(np.unique(mask.array).tolist()) - set(schema.values))
-    assert not unknown, f"the mask holds {unknown}; the schema has {schema.values}"
+        yield name, value
 
 
-def assert_probabilities_sound(
-    prediction: Prediction, image: Image, schema: LabelSchema, agreement: float
+def assert_same_arrays(
+    left: Mapping[str, npt.NDArray[Any]], right: Mapping[str, npt.NDArray[Any]]
 ) -> None:
-    """Check shape, range and sum of probabilities, and that the mask is their largest."""
-    probabilities = prediction.probabilities
-    assert probabilities is not None, "probabilities were asked for and are None"
-    wanted = (1 + len(schema.classes), *image.shape)
-    assert probabilities.shape == wanted, (
-        f"probabilities have shape {probabilities.shape}; {wanted} is wanted"
-    )
-    assert probabilities.dtype == np.float32, f"probabilities are {probabilities.dtype}"
-    assert np.isfinite(probabilities).all(), "some probabilities are not finite"
-    assert probabilities.min() >= 0, f"the smallest probability is {probabilities.min()}"
-    furthest = float(np.abs(probabilities.sum(axis=0) - 1).max())
-    assert furthest <= 1e-3, f"probabilities sum to one only within {furthest:.2g}"
-    best = np.array(schema.values)[probabilities.argmax(axis=0)]
-    share = float((best == mask_of(prediction.answer).array).mean())
-    assert share >= agreement, f"mask and likeliest class agree on {share:.1%} of the pixels only"
+    """Check that two answers are the same; numbers with a fraction may differ by `TOLERANCE`."""
+    assert set(left) == set(right), f"only one answer has {sorted(set(left) ^ set(right))}"
+    for name, array in left.items():
+        atol = TOLERANCE if array.dtype.kind == "f" else 0
+        np.testing.assert_allclose(array, right[name], rtol=0, atol=atol, err_msg=name)
 
 
-def probabilities_of(model: Predicts, image: Image, seed: int = 0) -> FloatArray:
-    """Return the probabilities (1 + classes, *spatial) that a model answers when asked."""
-    prediction = model.predict(image, PredictRequest(probabilities=True, seed=seed))
-    assert prediction.probabilities is not None, "probabilities were asked for and are None"
-    return prediction.probabilities
+def assert_same_answer(left: Answer, right: Answer) -> None:
+    """Check that two answers say the same."""
+    assert_same_arrays(arrays_of(left), arrays_of(right))
 
 
-def dice_by_class(
-    answer: npt.NDArray[np.integer], truth: npt.NDArray[np.integer], schema: LabelSchema
-) -> dict[str, float]:
-    """Return Dice, 2|A∩B| / (|A| + |B|), of each class that is in one of two masks.
-
-    References:
-        Dice 1945, Measures of the amount of ecologic association between species.
-    """
-    scores = {}
-    for each in schema.classes:
-        left, right = answer == each.value, truth == each.value
-        size = int(left.sum()) + int(right.sum())
-        if size:
-            scores[each.name] = 2 * int((left & right).sum()) / size
-    return scores
+def assert_models_agree(left: Predicts, right: Predicts, image: Image, seed: int = 0) -> None:
+    """Check that two models answer the same, by their probabilities where they have them."""
+    request = PredictRequest(probabilities=True, seed=seed)
+    one, two = left.predict(image, request), right.predict(image, request)
+    if one.probabilities is not None and two.probabilities is not None:
+        np.testing.assert_allclose(one.probabilities, two.probabilities, rtol=0, atol=TOLERANCE)
+    else:
+        assert_same_answer(one.answer, two.answer)
 
 
-def mean_dice(model: Predicts, cases: Sequence[Case], schema: LabelSchema) -> float:
-    """Return the mean Dice over cases and classes, measured without the model's `evaluate`."""
-    scores: list[float] = []
-    for case in cases:
-        answer = mask_of(model.predict(case.load_image(), PredictRequest()).answer)
-        truth = mask_of(case.load_label())
-        scores += dice_by_class(answer.array, truth.array, schema).values()
-    return float(np.mean(scores))
+def answers_of(model: Predicts, cases: Sequence[Case]) -> list[Answer]:
+    """Return what a model answers for each case."""
+    return [model.predict(case.load_image(), PredictRequest()).answer for case in cases]

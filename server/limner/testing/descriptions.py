@@ -16,16 +16,10 @@ from limner.plugin import (
     PredictRequest,
     Predicts,
 )
-from limner.testing.answers import mask_of
+from limner.testing.answers import assert_same_answer
+from limner.testing.drawing import frozen
 from limner.testing.fixtures import AppFixtures
-from limner.testing.phantoms import SCHEMA
-from limner.testing.predictions import (
-    GEOMETRIES,
-    assert_same_image,
-    copied,
-    frozen,
-    image_of,
-)
+from limner.testing.predictions import GEOMETRIES, assert_same_image, copied, image_of
 
 
 def assert_description_sound(description: Description, classes: int) -> None:
@@ -56,37 +50,35 @@ class DescriptionChecks(AppFixtures):
         self, model: Predicts, axes: int, geometry: str
     ) -> None:
         """Scores, classes and fractions have the lengths and ranges of the contract."""
-        described = self._describe(model, image_of(geometry, axes))
-        assert_description_sound(described.description, len(SCHEMA.classes))
+        described = self._describe(model, image_of(self.kit(), geometry, axes))
+        assert_description_sound(described.description, len(self.kit().schema.classes))
 
     def test_an_image_without_contrast_is_described(self, model: Predicts, axes: int) -> None:
         """Nothing predicted must not mean NaN."""
-        image = image_of("odd", axes)
+        image = image_of(self.kit(), "odd", axes)
         flat = dataclasses.replace(image, array=frozen(np.zeros_like(image.array)))
-        assert_description_sound(self._describe(model, flat).description, len(SCHEMA.classes))
+        description = self._describe(model, flat).description
+        assert_description_sound(description, len(self.kit().schema.classes))
 
     def test_embeddings_of_a_model_have_one_length(self, model: Predicts, axes: int) -> None:
         """Strategies stack them."""
-        made = [
-            self._describe(model, image_of(each, axes)).description.embedding for each in GEOMETRIES
-        ]
+        images = [image_of(self.kit(), each, axes) for each in GEOMETRIES]
+        made = [self._describe(model, image).description.embedding for image in images]
         lengths = {None if each is None else len(each) for each in made}
         assert len(lengths) == 1, f"embeddings have the lengths {lengths}"
 
     def test_describing_predicts_what_predicting_does(self, model: Predicts, axes: int) -> None:
         """The prediction of one pass is the one that would be shown."""
-        image = image_of("odd", axes)
+        image = image_of(self.kit(), "odd", axes)
         described = self._describe(model, image)
         predicted = model.predict(image, PredictRequest(seed=5))
-        np.testing.assert_array_equal(
-            mask_of(described.prediction.answer).array, mask_of(predicted.answer).array
-        )
+        assert_same_answer(described.prediction.answer, predicted.answer)
 
     def test_same_seed_gives_the_same_description(self, model: Predicts, axes: int) -> None:
         """Also after another image was described."""
-        image = image_of("odd", axes)
+        image = image_of(self.kit(), "odd", axes)
         first = self._describe(model, image).description
-        self._describe(model, image_of("anisotropic", axes))
+        self._describe(model, image_of(self.kit(), "anisotropic", axes))
         second = self._describe(model, image).description
         assert dict(first.scores) == pytest.approx(dict(second.scores), abs=1e-5)
         np.testing.assert_allclose(first.class_scores, second.class_scores, atol=1e-5)
@@ -94,7 +86,7 @@ class DescriptionChecks(AppFixtures):
 
     def test_describing_leaves_the_callers_arrays_alone(self, model: Predicts, axes: int) -> None:
         """Images are shared between requests."""
-        image = image_of("oblique", axes)
+        image = image_of(self.kit(), "oblique", axes)
         before = copied(image)
         self._describe(model, image)
         assert_same_image(image, before)

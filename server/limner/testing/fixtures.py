@@ -19,13 +19,13 @@ from limner.plugin import (
     LabelSchema,
     LoadRequest,
     Predicts,
-    Task,
     Trained,
     TrainRequest,
     Trains,
 )
 from limner.testing.making import make
-from limner.testing.phantoms import SCHEMA, phantom_cases
+from limner.testing.task_kit import TaskKit
+from limner.testing.tasks import KITS
 from limner.testing.watches import Recorder
 
 
@@ -52,9 +52,11 @@ class AppFixtures(ABC):
     brief_effort: ClassVar[float] = 0.25
     """Effort of the trainings whose result need not be good; still a handful of steps."""
     minimum_score: ClassVar[float] = 0.8
-    """Mean Dice that the training must reach on phantoms that it has not seen."""
+    """What the training must reach on phantoms that it has not seen: mean Dice, mean panoptic
+    quality or balanced accuracy, by task."""
     agreement: ClassVar[float] = 0.99
-    """Share of pixels where the mask is the likeliest class; less for an app that tidies up."""
+    """Share of pixels where the mask is the likeliest class; less for an app that tidies up. Of a
+    segmentation only."""
     stop_seconds: ClassVar[float] = 2.0
     """Seconds within which work must end when told."""
 
@@ -71,8 +73,6 @@ class AppFixtures(ABC):
     def axes(cls, request: pytest.FixtureRequest) -> int:
         """Number of spatial axes of the images in a check."""
         axes: int = request.param
-        if cls.manifest.task != Task.SEGMENTATION:
-            pytest.skip(f"the kit has no checks for the task {cls.manifest.task.value!r} yet")
         if axes not in cls.manifest.dimensions:
             pytest.skip(f"the app does not take images of {axes} axes")
         if axes not in cls.dimensions:
@@ -84,12 +84,12 @@ class AppFixtures(ABC):
     def training(cls, app: App, axes: int, tmp_path_factory: pytest.TempPathFactory) -> Training:
         """Train once on phantoms, for all checks of a class."""
         folder = tmp_path_factory.mktemp("training")
-        return run(app, cls.train_request(folder, phantom_cases(axes, 6, seed=1), cls.effort))
+        return run(app, cls.train_request(folder, cls.training_cases(axes), cls.effort))
 
     @pytest.fixture(scope="class")
     @classmethod
     def weights(cls, training: Training) -> Path:
-        """Weights for `SCHEMA`; override it for an app that does not train."""
+        """Weights for the schema of the kit; override it for an app that does not train."""
         return training.trained.weights
 
     @pytest.fixture(scope="class")
@@ -101,7 +101,23 @@ class AppFixtures(ABC):
     @pytest.fixture
     def held_out(self, axes: int) -> list[Case]:
         """Phantoms that no training has seen."""
-        return phantom_cases(axes, 3, seed=9)
+        kit = self.kit()
+        return kit.cases(axes, kit.held_out_cases, seed=9)
+
+    @classmethod
+    def kit(cls) -> TaskKit:
+        """Return what the suites must know of the app's task."""
+        return KITS[cls.manifest.task]
+
+    @classmethod
+    def training_cases(cls, axes: int) -> list[Case]:
+        """Draw phantoms enough to learn the task from."""
+        return cls.kit().cases(axes, cls.kit().training_cases, seed=1)
+
+    @classmethod
+    def brief_cases(cls, axes: int) -> list[Case]:
+        """Draw phantoms for a training whose result need not be good."""
+        return cls.kit().cases(axes, cls.kit().brief_cases, seed=2)
 
     @classmethod
     def all_options(cls) -> dict[str, Json]:
@@ -115,14 +131,14 @@ class AppFixtures(ABC):
         folder: Path,
         cases: Sequence[Case],
         effort: float,
-        schema: LabelSchema = SCHEMA,
+        schema: LabelSchema | None = None,
         parent: Path | None = None,
     ) -> TrainRequest:
         """Ask for a training in a folder; the same folder again means the same training."""
         for name in ("work", "cache"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         return TrainRequest(
-            schema=schema,
+            schema=schema or cls.kit().schema,
             train=cases,
             validation=(),
             parent=parent,
@@ -134,8 +150,9 @@ class AppFixtures(ABC):
         )
 
     @classmethod
-    def load_request(cls, weights: Path, schema: LabelSchema = SCHEMA) -> LoadRequest:
+    def load_request(cls, weights: Path, schema: LabelSchema | None = None) -> LoadRequest:
         """Ask for a model on the processor."""
+        schema = schema or cls.kit().schema
         return LoadRequest(weights=weights, schema=schema, options=cls.all_options())
 
     @classmethod

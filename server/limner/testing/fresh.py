@@ -22,17 +22,17 @@ from limner.plugin import (
     LabelClass,
     LabelSchema,
     LoadRequest,
-    Mask,
     PredictRequest,
 )
+from limner.testing.answers import arrays_of
 
 _TIMEOUT_S = 120.0
 
 
 def predict_in_fresh_process(
     app: App, manifest: AppManifest, request: LoadRequest, image: Image, folder: Path
-) -> npt.NDArray[Any]:
-    """Return the mask (*spatial) that the app answers in a process of its own.
+) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of what the app answers in a process of its own.
 
     Args:
         app: The app, made here; the module of its class is imported there.
@@ -51,6 +51,7 @@ def predict_in_fresh_process(
         "attribute": attribute,
         "weights": str(request.weights),
         "classes": [dataclasses.asdict(each) for each in request.schema.classes],
+        "exclusive": request.schema.exclusive,
         "options": dict(request.options),
         "spacing": image.spacing,
         "affine": None if image.affine is None else image.affine.tolist(),
@@ -66,8 +67,8 @@ def predict_in_fresh_process(
     )
     if done.returncode:
         raise AssertionError(f"the weights do not load in a fresh process:\n{done.stderr[-2000:]}")
-    answer: npt.NDArray[Any] = np.load(folder / "answer.npy", allow_pickle=False)
-    return answer
+    with np.load(folder / "answer.npz", allow_pickle=False) as answer:
+        return dict(answer)
 
 
 def main() -> None:
@@ -79,7 +80,10 @@ def main() -> None:
     model = app.load(
         LoadRequest(
             weights=Path(asked["weights"]),
-            schema=LabelSchema(classes=tuple(LabelClass(**each) for each in asked["classes"])),
+            schema=LabelSchema(
+                classes=tuple(LabelClass(**each) for each in asked["classes"]),
+                exclusive=asked["exclusive"],
+            ),
             options=asked["options"],
         )
     )
@@ -88,10 +92,8 @@ def main() -> None:
         spacing=tuple(asked["spacing"]),
         affine=None if asked["affine"] is None else np.array(asked["affine"]),
     )
-    answer = model.predict(image, PredictRequest()).answer
-    if not isinstance(answer, Mask):
-        raise TypeError(f"The answer is a {type(answer).__name__}, not a Mask.")
-    np.save(folder / "answer.npy", answer.array)
+    arrays: Any = arrays_of(model.predict(image, PredictRequest()).answer)
+    np.savez(folder / "answer.npz", **arrays)
 
 
 def _module(name: str, file: str | None) -> ModuleType:

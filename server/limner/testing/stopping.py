@@ -8,7 +8,6 @@ import pytest
 
 from limner.plugin import App, Stopped
 from limner.testing.fixtures import AppFixtures, Training, run
-from limner.testing.phantoms import phantom_cases
 from limner.testing.watches import Recorder, assert_progress_sound, first_step
 
 
@@ -19,7 +18,7 @@ class StoppingChecks(AppFixtures):
         self, app: App, training: Training, axes: int, tmp_path: Path
     ) -> None:
         """Also while images are being prepared."""
-        request = self.train_request(tmp_path, phantom_cases(axes, 6, seed=1), self.effort)
+        request = self.train_request(tmp_path, self.training_cases(axes), self.effort)
         watch = Recorder.stopping_at_once()
         with pytest.raises(Stopped):
             run(app, request, watch)
@@ -29,7 +28,7 @@ class StoppingChecks(AppFixtures):
         self, app: App, training: Training, axes: int, tmp_path: Path
     ) -> None:
         """The same request in the same workspace finishes, and does not start from nothing."""
-        request = self.train_request(tmp_path, phantom_cases(axes, 6, seed=1), self.effort)
+        request = self.train_request(tmp_path, self.training_cases(axes), self.effort)
         watch = Recorder(stop_when=lambda report: 2 * report.step >= report.total)
         with pytest.raises(Stopped):
             run(app, request, watch)

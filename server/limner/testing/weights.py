@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from limner.plugin import App, PredictRequest, Predicts, UnsuitableInput
-from limner.testing.answers import mask_of
+from limner.testing.answers import arrays_of, assert_same_arrays
 from limner.testing.fixtures import AppFixtures
 from limner.testing.fresh import predict_in_fresh_process
 from limner.testing.inputs import assert_clear
@@ -88,12 +88,12 @@ class WeightsChecks(AppFixtures):
         self, app: App, model: Predicts, weights: Path, axes: int, tmp_path: Path
     ) -> None:
         """Nothing that the training left in memory is needed, and the answer is the same."""
-        image = image_of("odd", axes)
-        expected = mask_of(model.predict(image, PredictRequest()).answer).array
+        image = image_of(self.kit(), "odd", axes)
+        expected = model.predict(image, PredictRequest()).answer
         answer = predict_in_fresh_process(
             app, self.manifest, self.load_request(weights), image, tmp_path
         )
-        np.testing.assert_array_equal(answer, expected)
+        assert_same_arrays(answer, arrays_of(expected))
 
 
 def names_in(path: Path) -> list[str]:

@@ -1,0 +1,1 @@
+"""The kit for classification: textures, class scores and balanced accuracy."""

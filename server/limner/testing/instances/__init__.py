@@ -1,0 +1,1 @@
+"""The kit for instances: ellipsoids that touch and overlap, and panoptic quality."""

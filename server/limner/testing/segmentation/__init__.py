@@ -1,0 +1,1 @@
+"""The kit for segmentation: nested ellipsoids, masks and Dice."""
