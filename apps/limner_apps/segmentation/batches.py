@@ -11,14 +11,13 @@ import torch
 from torch import Tensor
 
 from limner.plugin import FloatArray
+from limner_apps.learning.new_labels import draw_shares
 from limner_apps.segmentation.plan import Plan
 
 _ON_FOREGROUND = 1 / 3
 """Share of the draws that are placed on a labelled voxel, as in nnU-Net."""
 _POSITIONS = 2_000
 """Labelled voxels remembered of each class and case."""
-_NEW_SHARE = 0.5
-"""Share of the draws that new labels get while they are fewer than that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +58,7 @@ class BatchDraw:
         self._cases = cases
         self._plan = plan
         self._seed = seed
-        self._shares = _shares([case.is_new for case in cases])
+        self._shares = draw_shares([case.is_new for case in cases])
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Draw the batch of a step.
@@ -131,12 +130,3 @@ def _crop(
             padding.append((before, -spare - before))
     cropped = np.pad(image[(slice(None), *window)], [(0, 0), *padding], mode="edge")
     return cropped, np.pad(labels[tuple(window)], padding).astype(np.int64)
-
-
-def _shares(is_new: Sequence[bool]) -> npt.NDArray[np.float64]:
-    """Return how often each case is drawn: new ones half the time while they are fewer."""
-    new = np.asarray(is_new, dtype=bool)
-    count = int(new.sum())
-    if count == 0 or count >= _NEW_SHARE * len(new):
-        return np.full(len(new), 1 / len(new))
-    return np.where(new, _NEW_SHARE / count, (1 - _NEW_SHARE) / (len(new) - count))

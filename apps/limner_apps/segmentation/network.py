@@ -13,42 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from limner_apps.learning.dropout import ChannelDropout
+
 # Any: the layers of two and of three axes take the same arguments, but share no type.
 _CONVOLUTION: dict[int, Any] = {2: nn.Conv2d, 3: nn.Conv3d}
 _TRANSPOSED: dict[int, Any] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 _BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _SLOPE = 0.01
-
-
-class ChannelDropout(nn.Module):
-    """Drops whole feature channels; in sampling, the same ones until told otherwise.
-
-    One mask for a whole volume keeps its slices and windows from disagreeing for no reason but
-    chance (consistent dropout, Gal and Ghahramani 2016, arXiv 1506.02142, section 3).
-    """
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-        self._kept: Tensor | None = None
-
-    def draw(self, channels: int, generator: torch.Generator | None) -> None:
-        """Fix which channels are dropped from now on; None for the generator drops none."""
-        if generator is None:
-            self._kept = None
-            return
-        kept = torch.rand(channels, generator=generator) >= self.rate
-        self._kept = kept.float() / max(1.0 - self.rate, 1e-6)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (batch, channels, *spatial) of the same shape."""
-        if self._kept is not None:
-            shape = (1, -1, *(1,) * (features.dim() - 2))
-            return features * self._kept.to(features).reshape(shape)
-        if not self.training or self.rate == 0:
-            return features
-        shape = (*features.shape[:2], *(1,) * (features.dim() - 2))
-        return features * functional.dropout(features.new_ones(shape), self.rate)
 
 
 class Stage(nn.Module):

@@ -11,14 +11,11 @@ import torch
 from torch import Tensor
 
 from limner.plugin import FloatArray, Image, LabelSchema, UnsuitableInput
+from limner_apps.learning.images import check_image, clip_and_scale, standardise
 from limner_apps.segmentation.plan import Plan
-from limner_apps.segmentation.survey import check_image
 
 _NEAR = 0.05
 """Spacings closer than this share are left as they are."""
-_SAMPLED = 4_000_000
-"""Voxels looked at for an image's statistics."""
-_PERCENTILES = (0.5, 99.5)
 
 
 def preprocess(image: Image, plan: Plan, who: str) -> FloatArray:
@@ -67,28 +64,12 @@ def _normalise(array: FloatArray, plan: Plan) -> None:
         for channel, (low, high), (mean, deviation) in zip(
             array, plan.clip, plan.scale, strict=True
         ):
-            _scale(channel, low, high, mean, deviation)
+            clip_and_scale(channel, (low, high), mean, deviation)
     elif plan.intensity == "colour":
-        _scale_by_own(array)
+        standardise(array)
     else:
         for channel in array:
-            _scale_by_own(channel)
-
-
-def _scale_by_own(values: FloatArray) -> None:
-    flat = values.reshape(-1)
-    # Every n-th voxel of a large image: sorting all of it would cost seconds and a copy.
-    seen = flat[:: max(1, flat.size // _SAMPLED)]
-    low, high = np.percentile(seen, _PERCENTILES)
-    inside = np.clip(seen, low, high).astype(np.float64)
-    _scale(values, float(low), float(high), float(inside.mean()), float(inside.std()))
-
-
-def _scale(values: FloatArray, low: float, high: float, mean: float, deviation: float) -> None:
-    np.clip(values, low, high, out=values)
-    values -= mean
-    # A flat image has no spread, and nothing to tell by its intensities.
-    values /= deviation if deviation > 1e-8 * max(1.0, abs(mean)) else 1.0
+            standardise(channel)
 
 
 def resize(values: Tensor, shape: Sequence[int]) -> Tensor:

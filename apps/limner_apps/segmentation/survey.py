@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.plugin import Case, Image, LabelSchema, Mask, UnsuitableInput
+from limner_apps.learning.images import check_image
 
 _KEPT = 500
 """Foreground intensities kept of each channel; enough for percentiles over many cases."""
@@ -94,54 +95,6 @@ def load_pair(case: Case) -> tuple[Image, Mask]:
             "numbers; store it as uint8 or uint16."
         )
     return image, label
-
-
-def check_image(image: Image, who: str) -> None:
-    """Refuse an image that no plan could take.
-
-    Raises:
-        UnsuitableInput: Wrong number of axes, an empty axis, a bad spacing or dtype.
-    """
-    axes = image.array.ndim - 1
-    if axes not in (2, 3):
-        raise UnsuitableInput(
-            f"{who}: the image has {axes} spatial axes (array {image.array.shape}); segmentation "
-            "takes pictures (channels, rows, columns) and volumes (channels, i, j, k)."
-        )
-    if 0 in image.array.shape:
-        raise UnsuitableInput(
-            f"{who}: the image has an empty axis (array {image.array.shape}); give at least one "
-            "channel and one voxel along every axis."
-        )
-    sound = all(np.isfinite(s) and s > 0 for s in image.spacing)
-    if len(image.spacing) != axes or not sound:
-        raise UnsuitableInput(
-            f"{who}: the spacing {tuple(image.spacing)} is not one positive number for each of "
-            f"{axes} axes; use 1.0 where it is unknown."
-        )
-    if image.array.dtype.kind not in "biuf":
-        raise UnsuitableInput(
-            f"{who}: the image holds {image.array.dtype}; give whole or real numbers."
-        )
-
-
-def check_alike(survey: Survey, first: Survey, what: str) -> None:
-    """Check that a case goes together with the first one: pictures may mix grey and colour.
-
-    Raises:
-        UnsuitableInput: It has other axes or channels; the message names it by `what`.
-    """
-    if len(survey.shape) != len(first.shape):
-        raise UnsuitableInput(
-            f"{what} has {len(survey.shape)} axes, the first case {len(first.shape)}: pictures and "
-            "volumes do not mix; make a project for each."
-        )
-    both = {survey.channels, first.channels}
-    if len(both) > 1 and not (len(survey.shape) == 2 and both == {1, 3}):
-        raise UnsuitableInput(
-            f"{what} has {survey.channels} channels, the first case {first.channels}; give every "
-            "image the same channels."
-        )
 
 
 def check_values(survey: Survey, schema: LabelSchema, who: str) -> None:

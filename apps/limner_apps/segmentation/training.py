@@ -24,6 +24,7 @@ from limner.plugin import (
 )
 from limner_apps.learning import device as devices
 from limner_apps.learning.checkpoint import Checkpoints, request_fingerprint
+from limner_apps.learning.images import check_alike
 from limner_apps.learning.schedule import Diverged
 from limner_apps.learning.warm_start import shrink_and_perturb
 from limner_apps.segmentation import manifest
@@ -38,7 +39,7 @@ from limner_apps.segmentation.options import Options
 from limner_apps.segmentation.plan import Plan
 from limner_apps.segmentation.planning import make_plan
 from limner_apps.segmentation.state import RunState
-from limner_apps.segmentation.survey import Survey, check_alike, check_values
+from limner_apps.segmentation.survey import Survey, check_values
 from limner_apps.segmentation.trainer import Run
 from limner_apps.segmentation.weights import Weights, build_network, read_weights, write_weights
 
@@ -107,7 +108,12 @@ class Training:
             survey = self._cache.survey(case)
             check_values(survey, self._request.schema, f"Case {case.id}")
             surveys.append(survey)
-            check_alike(survey, surveys[0], f"Case {case.id}")
+            check_alike(
+                survey.shape,
+                survey.channels,
+                (surveys[0].shape, surveys[0].channels),
+                f"Case {case.id}",
+            )
         memory = devices.free_memory(self._device)
         return make_plan(surveys, self._options, self._device.type, memory)
 

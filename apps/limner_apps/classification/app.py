@@ -1,0 +1,31 @@
+"""The app: loads model versions and trains new ones."""
+
+from __future__ import annotations
+
+import torch
+
+from limner.plugin import LoadRequest, Trained, TrainRequest, Watch
+from limner_apps.classification.model import ClassificationModel
+from limner_apps.classification.options import Options
+from limner_apps.classification.training import Training
+from limner_apps.classification.weights import read_weights
+from limner_apps.learning.device import open_device
+
+
+class ClassificationApp:
+    """Classification of pictures and volumes, with one class an image or several."""
+
+    def load(self, request: LoadRequest) -> ClassificationModel:
+        """Make a trained version ready to work; see `limner.plugin.App`."""
+        torch.set_num_threads(max(1, request.threads))
+        options = Options.read(request.options)
+        weights = read_weights(request.weights, request.schema)
+        device = open_device(request.device)
+        with torch.random.fork_rng(devices=[]):
+            return ClassificationModel(weights, request.schema, device, options.samples)
+
+    def train(self, request: TrainRequest, watch: Watch) -> Trained:
+        """Train a version on all labels given; see `limner.plugin.Trains`."""
+        # The caller's random numbers go on as if nothing had been trained.
+        with torch.random.fork_rng(devices=[]):
+            return Training(request, watch).run()
