@@ -117,3 +117,15 @@ def test_what_guessing_has_and_what_few_cases_cannot_tell_are_averaged_over_the_
     together = merged(folds)
     assert together.chance == pytest.approx(0.65)
     assert together.class_tolerances == {"rare": pytest.approx(0.4)}
+
+
+def test_weights_of_cases_are_kept_and_a_fold_without_any_counts_its_cases_alike() -> None:
+    weighted = Evaluation(
+        measure="log_score",
+        case_scores={"a": 0.5, "b": 0.5},
+        class_scores={},
+        case_weights={"a": 0.4, "b": 1.6},
+    )
+    plain = Evaluation(measure="log_score", case_scores={"c": 0.5}, class_scores={})
+    assert merged([weighted, plain]).case_weights == {"a": 0.4, "b": 1.6, "c": 1.0}
+    assert merged([plain]).case_weights == {}

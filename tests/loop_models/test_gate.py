@@ -247,3 +247,24 @@ def test_a_fall_of_a_class_that_a_single_case_explains_speaks_against_nobody() -
     decision = decide(other, serving, GATE, seed=1)
     assert not decision.promotes
     assert "class rare falls by 0.3" in decision.reason
+
+
+def test_cases_count_by_their_weights_where_they_have_some() -> None:
+    weights = {"0": 0.5, "1": 0.5, "2": 0.5, "3": 2.5}
+    serving = replace(measured([0.5] * 4, {}), case_weights=weights)
+    candidate = replace(measured([0.7, 0.7, 0.7, 0.2], {}), case_weights=weights)
+    alike = decide(replace(candidate, case_weights={}), serving, GATE, seed=1)
+    assert alike.mean_difference == pytest.approx(0.075)
+    decision = decide(candidate, serving, GATE, seed=1)
+    assert decision.mean_difference == pytest.approx((3 * 0.5 * 0.2 - 2.5 * 0.3) / 4)
+    assert decision.candidate_mean == pytest.approx((3 * 0.5 * 0.7 + 2.5 * 0.2) / 4)
+    assert not decision.promotes
+
+
+def test_equal_weights_change_nothing() -> None:
+    differences = [0.1, -0.2, 0.3, 0.05]
+    plain = lower_bound(differences, confidence=0.8, seed=3)
+    for weight in (1.0, 7.0):
+        assert lower_bound(
+            differences, confidence=0.8, seed=3, weights=[weight] * 4
+        ) == pytest.approx(plain)

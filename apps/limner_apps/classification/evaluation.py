@@ -20,10 +20,14 @@ def evaluation_of(
     probabilities: FloatArray,
     truths: npt.NDArray[np.uint8],
     schema: LabelSchema,
+    *,
+    kinds: int,
 ) -> Evaluation:
     """Measure predictions.
 
     The measure is `log_score`; where an image may have several classes, its mean over the classes.
+    Where classes exclude each other each class counts alike, however rare, as in training: among
+    images of which one in ten is ill, a model that calls all of them healthy is right too often.
     A class's score is its area under the ROC curve against all others, left out where there are not
     both kinds of cases. A single case of the rarer kind can move it by one over their number, so a
     fall within that tells nothing.
@@ -33,6 +37,8 @@ def evaluation_of(
         probabilities: (n, classes).
         truths: (n, classes), 0 and 1.
         schema: The project's classes.
+        kinds: How many different labels the model was trained on. With one alone it has learnt to
+            tell nothing apart, and guessing does as well.
     """
     there = truths.astype(bool)
     areas = {
@@ -67,6 +73,7 @@ def evaluation_of(
     return Evaluation(
         measure="log_score",
         case_scores={name: float(each) for name, each in zip(ids, scores, strict=True)},
+        case_weights=_weights(ids, there) if schema.exclusive else {},
         class_scores=areas,
         class_tolerances={
             name: 1.0 / min(int(column.sum()), int((~column).sum()))
@@ -74,9 +81,23 @@ def evaluation_of(
             if name in areas
         },
         metrics={k: v for k, v in metrics.items() if v is not None and math.isfinite(v)} | figures,
-        # With a single class that every image has there is nothing to guess.
-        chance=float(log_score(np.array(guess))) if guess < 1.0 else 0.0,
+        chance=_chance(guess, kinds),
     )
+
+
+def _chance(guess: float, kinds: int) -> float:
+    if guess == 1.0:
+        return 0.0  # with a single class that every image has there is nothing to guess
+    return float(log_score(np.array(guess))) if kinds > 1 else 1.0
+
+
+def _weights(ids: Sequence[str], there: npt.NDArray[np.bool_]) -> dict[str, float]:
+    """Return weights by which every class that occurs counts alike, one on average."""
+    counts = there.sum(axis=0)
+    a_class = len(ids) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return {
+        name: float(a_class[column]) for name, column in zip(ids, there.argmax(axis=1), strict=True)
+    }
 
 
 def _exclusive_answers(probabilities: FloatArray) -> npt.NDArray[np.bool_]:

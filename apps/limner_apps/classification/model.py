@@ -64,6 +64,7 @@ class ClassificationModel:
         self._schema = schema
         self._temperatures = torch.tensor(weights.temperatures, dtype=torch.float64)
         self._samples = samples
+        self._kinds = weights.kinds
         self._inference = Inference(network, weights.plan, device)
 
     @property
@@ -137,7 +138,8 @@ class ClassificationModel:
         if not cases:
             raise UnsuitableInput("There is no case to evaluate on; label an image first.")
         ids = [case.id for case in cases]
-        return evaluation_of(ids, np.stack(rows), np.stack(truths), self._schema)
+        probabilities, labels = np.stack(rows), np.stack(truths)
+        return evaluation_of(ids, probabilities, labels, self._schema, kinds=self._kinds)
 
     def _preprocess(self, image: Image) -> FloatArray:
         return preprocess(image, self._plan, image.name or "This image")

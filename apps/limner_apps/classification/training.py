@@ -115,7 +115,8 @@ class Training:
             state = RunState(plan=plan, imbalance=way, notes=notes)
         finished = self._attempts(state, parent, cases, checkpoints)
         temperatures = self._temperatures(finished, parent, validation)
-        return self._write(finished, temperatures, checkpoints)
+        kinds = len(np.unique(_labels(cases), axis=0))
+        return self._write(finished, temperatures, kinds, checkpoints)
 
     def _plan(self) -> Plan:
         surveys: list[Survey] = []
@@ -300,7 +301,11 @@ class Training:
         return fit_temperatures(logits, torch.from_numpy(_labels(validation)), exclusive, before)
 
     def _write(
-        self, finished: _Finished, temperatures: tuple[float, ...], checkpoints: Checkpoints
+        self,
+        finished: _Finished,
+        temperatures: tuple[float, ...],
+        kinds: int,
+        checkpoints: Checkpoints,
     ) -> Trained:
         request, plan = self._request, finished.state.plan
         path = Path(request.workspace) / "weights.pt"
@@ -312,6 +317,7 @@ class Training:
                 state=finished.average,
                 temperatures=temperatures,
                 labels=len(request.train),
+                kinds=kinds,
             ),
         )
         checkpoints.clear()

@@ -29,6 +29,8 @@ class Weights:
     """What logits are divided by: one number where the classes are exclusive, else one a class."""
     labels: int
     """How many labels it was trained on."""
+    kinds: int
+    """How many different labels those were; with one alone there was nothing to tell apart."""
 
 
 def write_weights(path: Path, weights: Weights) -> None:
@@ -39,6 +41,7 @@ def write_weights(path: Path, weights: Weights) -> None:
         "exclusive": weights.schema.exclusive,
         "temperatures": list(weights.temperatures),
         "labels": weights.labels,
+        "kinds": weights.kinds,
     }
     content = {
         "app": _APP,
@@ -83,6 +86,7 @@ def read_weights(path: Path, schema: LabelSchema) -> Weights:
         state=content["state"],
         temperatures=tuple(float(each) for each in header["temperatures"]),
         labels=int(header["labels"]),
+        kinds=int(header["kinds"]),
     )
 
 

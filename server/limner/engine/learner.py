@@ -11,7 +11,7 @@ from typing import cast
 from limner.engine.failures import contract, foreign_code
 from limner.engine.interface import CaseSource
 from limner.engine.messages import Evaluate, Train
-from limner.engine.numbers import Broken, finite_only, plain_json, unit, whole
+from limner.engine.numbers import Broken, finite, finite_only, plain_json, unit, whole
 from limner.engine.reporting import Reporter
 from limner.engine.warm import WarmModels, app_words
 from limner.errors import ImageError, PluginFailed
@@ -142,6 +142,7 @@ def checked_evaluation(evaluation: object, ids: Sequence[str], schema: LabelSche
     return Evaluation(
         measure=str(evaluation.measure),
         case_scores={name: unit(f"the score of case {name}", scores[name]) for name in ids},
+        case_weights=_checked_weights(evaluation.case_weights, ids),
         class_scores={
             str(name): unit(f"the score of class {name}", score)
             for name, score in evaluation.class_scores.items()
@@ -153,6 +154,17 @@ def checked_evaluation(evaluation: object, ids: Sequence[str], schema: LabelSche
         },
         chance=unit("chance", evaluation.chance),
     )
+
+
+def _checked_weights(weights: Mapping[str, float], ids: Sequence[str]) -> dict[str, float]:
+    if not weights:
+        return {}
+    if set(weights) != set(ids):
+        raise Broken("case_weights must name every case and no other, or be empty")
+    checked = {name: finite(f"the weight of case {name}", weights[name]) for name in ids}
+    if min(checked.values()) <= 0:
+        raise Broken(f"case_weights must be above 0; the smallest is {min(checked.values())}")
+    return checked
 
 
 def _without_unreadable(request: TrainRequest) -> tuple[TrainRequest, tuple[str, ...]]:

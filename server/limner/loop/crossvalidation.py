@@ -80,11 +80,21 @@ def merged(evaluations: Sequence[Evaluation]) -> Evaluation:
     return Evaluation(
         measure=evaluations[0].measure,
         case_scores={case: score for e in evaluations for case, score in e.case_scores.items()},
+        case_weights=_joined_weights(evaluations),
         class_scores=_weighted([each.class_scores for each in evaluations], weights),
         metrics=_weighted([each.metrics for each in evaluations], weights),
         class_tolerances=_weighted([each.class_tolerances for each in evaluations], weights),
         chance=_weighted([{"chance": each.chance} for each in evaluations], weights)["chance"],
     )
+
+
+def _joined_weights(evaluations: Sequence[Evaluation]) -> dict[str, float]:
+    """Put the folds' weights together; a fold without any counts its cases alike."""
+    if not any(each.case_weights for each in evaluations):
+        return {}
+    return {
+        case: each.case_weights.get(case, 1.0) for each in evaluations for case in each.case_scores
+    }
 
 
 def _weighted(parts: Sequence[Mapping[str, float]], weights: Sequence[int]) -> dict[str, float]:

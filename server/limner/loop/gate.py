@@ -11,6 +11,9 @@ the percentile interval). A candidate passes when
 4. no class's score falls by more than `GateSettings.class_margin`, or by more than what so few
    cases can tell from noise, where the app says how much that is.
 
+Cases count alike, unless the app gives them weights: then every mean above is a weighted one, and a
+resample's mean is the sum of what was drawn over the sum of its weights.
+
 Equal models pass: the candidate has seen more labels and is measurably no worse. Rule 2 is what
 keeps many small steps down, each within the margin, from adding up.
 """
@@ -117,7 +120,8 @@ def refused_if_collapsed(decision: Decision, final: Evaluation | None) -> Decisi
     """
     if final is None:
         return decision
-    if _finite(final.case_scores) and _mean(final.case_scores.values()) > _trivial(final):
+    mean = weighted_mean(final.case_scores, final.case_weights)
+    if _finite(final.case_scores) and mean > _trivial(final):
         return decision
     return replace(
         decision,
@@ -127,7 +131,12 @@ def refused_if_collapsed(decision: Decision, final: Evaluation | None) -> Decisi
 
 
 def lower_bound(
-    differences: npt.ArrayLike, *, confidence: float, seed: int, resamples: int = RESAMPLES
+    differences: npt.ArrayLike,
+    *,
+    confidence: float,
+    seed: int,
+    weights: npt.ArrayLike | None = None,
+    resamples: int = RESAMPLES,
 ) -> float:
     """Return the one-sided lower bootstrap bound of the mean of paired differences.
 
@@ -135,18 +144,30 @@ def lower_bound(
         differences: (n,), n at least 1; their order does not matter.
         confidence: In (0.5, 1): the bound is the (1 - confidence) quantile of resampled means.
         seed: Of the resampling.
+        weights: (n,), above 0, how much each counts; all alike when None.
         resamples: How often to draw n of them with replacement.
     """
-    # Sorted, so that the answer does not hang on the order in which cases were stored.
-    values = np.sort(np.asarray(differences, dtype=np.float64))
+    values = np.asarray(differences, dtype=np.float64)
     n = len(values)
+    shares = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
+    # Sorted, so that the answer does not hang on the order in which cases were stored.
+    order = np.lexsort((shares, values))
+    values, shares = values[order], shares[order]
     random = np.random.default_rng(seed)
     rows = max(1, min(resamples, _CHUNK // n))
     means = np.empty(resamples)
     for start in range(0, resamples, rows):
         end = min(start + rows, resamples)
-        means[start:end] = values[random.integers(n, size=(end - start, n))].mean(axis=1)
+        drawn = random.integers(n, size=(end - start, n))
+        means[start:end] = (values * shares)[drawn].sum(axis=1) / shares[drawn].sum(axis=1)
     return float(np.quantile(means, 1 - confidence))
+
+
+def weighted_mean(scores: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """Return the mean of scores by case; a case without a weight counts once."""
+    # fsum, so that the order of the cases changes not even the last bit.
+    total = math.fsum(weights.get(case, 1.0) for case in scores)
+    return math.fsum(weights.get(case, 1.0) * each for case, each in scores.items()) / total
 
 
 def _decided(
@@ -183,7 +204,7 @@ def _decided(
 
 
 def _first(candidate: Evaluation, seed: int, notes: Sequence[str]) -> Decision:
-    mean = _mean(candidate.case_scores.values())
+    mean = weighted_mean(candidate.case_scores, candidate.case_weights)
     trivial = _trivial(candidate)
     learnt = mean > trivial
     words = f"its mean {candidate.measure} of {mean:.3f} on {_cases(len(candidate.case_scores))}"
@@ -224,9 +245,16 @@ def _compared(
             notes=notes,
             seed=seed,
         )
-    differences = np.array([candidate.case_scores[c] - serving.case_scores[c] for c in shared])
-    bound = lower_bound(differences, confidence=gate.confidence, seed=seed)
-    mean = _mean(differences)
+    changes = {c: candidate.case_scores[c] - serving.case_scores[c] for c in shared}
+    differences = np.array(list(changes.values()))
+    weights = candidate.case_weights
+    bound = lower_bound(
+        differences,
+        confidence=gate.confidence,
+        seed=seed,
+        weights=[weights.get(c, 1.0) for c in shared],
+    )
+    mean = weighted_mean(changes, weights)
     classes = _class_differences(candidate, serving)
     allowed = _allowed_falls(classes, candidate, serving, gate)
     objections = list(_objections(mean, bound, classes, allowed, serving, gate))
@@ -237,8 +265,8 @@ def _compared(
         test="paired bootstrap of the mean difference, one-sided percentile bound",
         measure=candidate.measure,
         n=len(shared),
-        candidate_mean=_mean(candidate.case_scores[case] for case in shared),
-        serving_mean=_mean(serving.case_scores[case] for case in shared),
+        candidate_mean=weighted_mean({c: candidate.case_scores[c] for c in shared}, weights),
+        serving_mean=weighted_mean({c: serving.case_scores[c] for c in shared}, weights),
         mean_difference=mean,
         lower_bound=bound,
         class_differences={name: value for name, value in classes.items() if value is not None},
@@ -327,12 +355,6 @@ def _trivial(evaluation: Evaluation) -> float:
 
 def _finite(scores: Mapping[str, float]) -> bool:
     return bool(scores) and all(math.isfinite(score) for score in scores.values())
-
-
-def _mean(values: Iterable[float]) -> float:
-    # fsum, so that the order of the cases changes not even the last bit.
-    listed = [float(each) for each in values]
-    return math.fsum(listed) / len(listed)
 
 
 def _cases(count: int) -> str:

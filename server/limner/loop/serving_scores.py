@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from limner.engine import CaseSource, Engine, ModelRef
+from limner.loop.gate import weighted_mean
 from limner.loop.plain import plain
 from limner.plugin import Evaluation, Watch
 from limner.records import models as model_rows
@@ -42,8 +43,8 @@ def headline(evaluation: Evaluation | None, method: str) -> dict[str, Any]:
     """Return what a version's metrics show first."""
     if evaluation is None:
         return {"measure": "", "score": None, "cases": 0, "method": "none", "class_scores": {}}
-    scores = list(evaluation.case_scores.values())
-    mean = math.fsum(scores) / len(scores) if scores else math.nan
+    scores = evaluation.case_scores
+    mean = weighted_mean(scores, evaluation.case_weights) if scores else math.nan
     shown: dict[str, Any] = plain(
         {
             "measure": evaluation.measure,
@@ -63,6 +64,7 @@ def evaluation_json(evaluation: Evaluation, digest: str) -> dict[str, Any]:
             "digest": digest,
             "measure": evaluation.measure,
             "case_scores": evaluation.case_scores,
+            "case_weights": evaluation.case_weights,
             "class_scores": evaluation.class_scores,
             "metrics": evaluation.metrics,
             "class_tolerances": evaluation.class_tolerances,
@@ -88,6 +90,7 @@ def _from_json(stored: dict[str, Any]) -> Evaluation:
         class_scores=numbers("class_scores"),
         metrics=numbers("metrics"),
         # Versions that were measured before these were told have none.
+        case_weights=stored.get("case_weights", {}),
         class_tolerances=stored.get("class_tolerances", {}),
         chance=stored.get("chance", 0.0),
     )

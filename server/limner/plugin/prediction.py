@@ -85,6 +85,9 @@ class Evaluation:
     """Name of the score that decides promotion, for example `dice`."""
     case_scores: Mapping[str, float]
     """That score in [0, 1] for each case, by `Case.id`."""
+    case_weights: Mapping[str, float] = field(default_factory=dict)
+    """How much each case counts in the mean of their scores, above 0, by `Case.id`: such as more
+    where its class is rare. Empty where all count alike."""
     class_scores: Mapping[str, float]
     """A score in [0, 1] for each class name, of the cases where it is defined: the mean of the
     score above, or a measure that only several cases have, such as the area under a ROC curve. No

@@ -19,8 +19,8 @@ STRATEGY_METHODS: Final[Methods] = {"pick": ("pool", "count", "seed")}
 def plugin_problems(plugin: object, manifest: Manifest) -> list[str]:
     """List the methods that a made plugin lacks or declares with other parameters.
 
-    A model's methods (`predict`, `describe`, `evaluate`, `explain`) can be seen before there are weights only
-    where `load` is annotated with the model's own class; they are checked then.
+    A model's methods (`predict`, `describe`, `evaluate`, `explain`) can be seen before there are
+    weights only where `load` is annotated with the model's own class; they are checked then.
     """
     if not isinstance(manifest, AppManifest):
         return list(_missing(plugin, STRATEGY_METHODS))

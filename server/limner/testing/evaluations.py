@@ -29,6 +29,9 @@ def assert_scores_in_range(evaluation: Evaluation) -> None:
     shares = (evaluation.case_scores, evaluation.class_scores, evaluation.class_tolerances)
     for scores in shares:
         assert all(0 <= score <= 1 for score in scores.values()), f"out of range: {scores}"
+    weights = evaluation.case_weights
+    assert set(weights) in (set(), set(evaluation.case_scores)), "case_weights must name every case"
+    assert all(np.isfinite(each) and each > 0 for each in weights.values()), f"weights: {weights}"
     assert 0 <= evaluation.chance <= 1, f"chance is {evaluation.chance}; it lies in [0, 1]"
     for name, figure in evaluation.metrics.items():
         assert np.isfinite(figure), f"{name} is {figure}"

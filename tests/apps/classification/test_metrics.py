@@ -71,7 +71,7 @@ def test_an_evaluation_of_exclusive_classes_has_the_figures_of_its_table() -> No
     probabilities = np.full((6, 3), 0.1, dtype=np.float32)
     probabilities[np.arange(6), likely] = 0.8
     truths = np.eye(3, dtype=np.uint8)[true]
-    result = evaluation_of([f"c{i}" for i in range(6)], probabilities, truths, SCHEMA)
+    result = evaluation_of([f"c{i}" for i in range(6)], probabilities, truths, SCHEMA, kinds=3)
     assert result.measure == "log_score"
     assert result.chance == pytest.approx(float(log_score(np.array(1 / 3))))
     assert result.case_scores["c0"] == pytest.approx(float(log_score(np.array(0.8))))
@@ -93,7 +93,7 @@ def test_an_evaluation_of_exclusive_classes_has_the_figures_of_its_table() -> No
 def test_a_class_without_cases_has_no_score_and_no_recall() -> None:
     probabilities = np.array([[0.7, 0.2, 0.1], [0.2, 0.7, 0.1]], dtype=np.float32)
     truths = np.array([[1, 0, 0], [0, 1, 0]], dtype=np.uint8)
-    result = evaluation_of(["a", "b"], probabilities, truths, SCHEMA)
+    result = evaluation_of(["a", "b"], probabilities, truths, SCHEMA, kinds=3)
     assert set(result.class_scores) == {"cat", "dog"}
     assert "recall_owl" not in result.metrics
     assert "precision_owl" not in result.metrics
@@ -102,7 +102,9 @@ def test_a_class_without_cases_has_no_score_and_no_recall() -> None:
 
 def test_cases_of_one_class_only_leave_no_area_but_are_scored() -> None:
     probabilities = np.array([[0.7, 0.2, 0.1]], dtype=np.float32)
-    result = evaluation_of(["a"], probabilities, np.array([[1, 0, 0]], dtype=np.uint8), SCHEMA)
+    result = evaluation_of(
+        ["a"], probabilities, np.array([[1, 0, 0]], dtype=np.uint8), SCHEMA, kinds=3
+    )
     assert dict(result.class_scores) == {}
     assert "auroc" not in result.metrics
     assert 0 < result.case_scores["a"] < 1
@@ -111,7 +113,7 @@ def test_cases_of_one_class_only_leave_no_area_but_are_scored() -> None:
 def test_an_evaluation_of_classes_that_go_together_judges_each_by_itself() -> None:
     probabilities = np.array([[0.9, 0.8, 0.1], [0.1, 0.9, 0.4], [0.2, 0.3, 0.2]], dtype=np.float32)
     truths = np.array([[1, 1, 0], [0, 0, 1], [0, 0, 0]], dtype=np.uint8)
-    result = evaluation_of(["a", "b", "c"], probabilities, truths, SEVERAL)
+    result = evaluation_of(["a", "b", "c"], probabilities, truths, SEVERAL, kinds=3)
     assert result.chance == pytest.approx(float(log_score(np.array(0.5))))
     wanted = np.mean(log_score(np.array([0.9, 0.8, 0.9])))
     assert result.case_scores["a"] == pytest.approx(wanted)
@@ -124,7 +126,7 @@ def test_an_evaluation_of_classes_that_go_together_judges_each_by_itself() -> No
 
 def test_one_exclusive_class_is_always_right_and_better_than_chance() -> None:
     ones = np.ones((2, 1), dtype=np.float32)
-    result = evaluation_of(["a", "b"], ones, ones.astype(np.uint8), LabelSchema.of("only"))
+    result = evaluation_of(["a", "b"], ones, ones.astype(np.uint8), LabelSchema.of("only"), kinds=3)
     assert set(result.case_scores.values()) == {1.0}
     assert result.chance == 0.0
 
@@ -132,7 +134,7 @@ def test_one_exclusive_class_is_always_right_and_better_than_chance() -> None:
 def test_many_classes_have_no_table_of_confusions() -> None:
     schema = LabelSchema.numbered(f"k{i}" for i in range(11))
     eye = np.eye(11, dtype=np.float32)
-    result = evaluation_of([str(i) for i in range(11)], eye, eye.astype(np.uint8), schema)
+    result = evaluation_of([str(i) for i in range(11)], eye, eye.astype(np.uint8), schema, kinds=3)
     assert not any(name.startswith("confusion") for name in result.metrics)
 
 
@@ -140,11 +142,34 @@ def test_a_single_case_moves_an_area_by_no_more_than_its_tolerance() -> None:
     truths = np.eye(3, dtype=np.uint8)[[0, 0, 0, 1, 1, 2]]
     before = np.full((6, 3), 0.2, np.float32) + 0.4 * truths
     ids = [str(number) for number in range(6)]
-    result = evaluation_of(ids, before, truths, SCHEMA)
+    result = evaluation_of(ids, before, truths, SCHEMA, kinds=3)
     assert dict(result.class_tolerances) == pytest.approx({"cat": 1 / 3, "dog": 1 / 2, "owl": 1.0})
     for moved in range(6):
         after = before.copy()
         after[moved] = after[moved][[1, 2, 0]]
-        changed = evaluation_of(ids, after, truths, SCHEMA)
+        changed = evaluation_of(ids, after, truths, SCHEMA, kinds=3)
         for name, area in changed.class_scores.items():
             assert result.class_scores[name] - area <= result.class_tolerances[name] + 1e-6
+
+
+def test_every_class_counts_alike_however_rare() -> None:
+    truths = np.eye(3, dtype=np.uint8)[[0, 0, 0, 0, 0, 0, 0, 0, 1, 1]]
+    constant = np.tile(np.array([[0.998, 0.001, 0.001]], np.float32), (10, 1))
+    ids = [str(number) for number in range(10)]
+    result = evaluation_of(ids, constant, truths, SCHEMA, kinds=2)
+    weights, scores = result.case_weights, result.case_scores
+    assert sum(weights.values()) == pytest.approx(10)
+    assert weights["0"] * 8 == pytest.approx(weights["9"] * 2)
+    mean = sum(weights[name] * scores[name] for name in ids) / 10
+    assert mean == pytest.approx(0.5, abs=1e-3)
+    assert mean < result.chance
+
+
+def test_a_model_of_a_single_label_is_no_better_than_guessing() -> None:
+    truths = np.eye(3, dtype=np.uint8)[[0, 0]]
+    sure = truths.astype(np.float32)
+    assert evaluation_of(["a", "b"], sure, truths, SCHEMA, kinds=1).chance == 1.0
+    assert evaluation_of(["a", "b"], sure, truths, SCHEMA, kinds=2).chance < 1.0
+    only = LabelSchema.of("only")
+    ones = np.ones((2, 1), np.float32)
+    assert evaluation_of(["a", "b"], ones, ones.astype(np.uint8), only, kinds=1).chance == 0.0
