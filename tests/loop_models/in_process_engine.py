@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from limner.engine import CaseSource, ModelRef, Priority, TrainTask, WorkerStatus
@@ -39,6 +40,8 @@ class InProcessEngine:
         self.calls: list[tuple[str, Any]] = []
         self.scores: list[float] = []
         """Each evaluation takes the next one for all its cases, while there are any."""
+        self.one_sided: set[tuple[str, ...]] = set()
+        """Cases, by their ids, that cannot tell better from worse."""
         self.errors: dict[str, Exception] = {}
         """What a method raises, by its name; `describe/3` for the sample 3 alone."""
         self.held: dict[str, threading.Event] = {}
@@ -122,7 +125,8 @@ class InProcessEngine:
                 class_scores={"blob": score},
             )
         evaluation: Evaluation = self._load(model).evaluate([_case(c) for c in cases], watch)
-        return evaluation
+        ids = tuple(case.id for case in cases)
+        return replace(evaluation, is_one_sided=ids in self.one_sided)
 
     def describe(
         self,

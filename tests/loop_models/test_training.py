@@ -58,6 +58,21 @@ def test_with_enough_labels_the_validation_set_decides_and_is_never_trained_on(l
     assert lab.engine.counted("train") == 1
 
 
+def test_a_validation_set_that_cannot_tell_is_replaced_by_cross_validation(lab: Any) -> None:
+    samples = lab.add_images(12, validation=3)
+    lab.label(samples)
+    lab.engine.one_sided = {tuple(map(str, samples[-3:]))}
+    lab.train()
+    (version,) = lab.versions()
+    assert version.decision["method"] == version.metrics["method"] == "cross-validation"
+    assert "3 validation cases cannot tell" in version.decision["notes"][0]
+    assert set(version.decision["cases"]) == set(map(str, samples))
+    assert "evaluation" not in version.metrics
+    assert lab.seen_by(version) == set(samples[:-3])
+    trainings = [detail for name, detail in lab.engine.calls if name == "train"]
+    assert [each.workspace.name for each in trainings] == ["final", "fold-1", "fold-2"]
+
+
 def test_a_single_label_cannot_be_measured_and_the_decision_says_that(lab: Any) -> None:
     lab.label(lab.add_images(1))
     lab.train()
@@ -65,7 +80,7 @@ def test_a_single_label_cannot_be_measured_and_the_decision_says_that(lab: Any) 
     assert version.state == ModelState.SERVING
     assert version.decision["method"] == "none"
     assert version.metrics["score"] is None
-    assert any("Too few labels" in note for note in version.decision["notes"])
+    assert any("nothing would be left" in note for note in version.decision["notes"])
 
 
 def test_labels_that_are_all_for_validation_are_learnt_from(lab: Any) -> None:

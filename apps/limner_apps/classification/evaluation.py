@@ -81,6 +81,7 @@ def evaluation_of(
             if name in areas
         },
         metrics={k: v for k, v in metrics.items() if v is not None and math.isfinite(v)} | figures,
+        is_one_sided=len(np.unique(truths, axis=0)) == 1 < kinds,
         chance=_chance(guess, kinds),
     )
 

@@ -152,6 +152,7 @@ def checked_evaluation(evaluation: object, ids: Sequence[str], schema: LabelSche
             str(name): unit(f"the tolerance of class {name}", tolerance)
             for name, tolerance in evaluation.class_tolerances.items()
         },
+        is_one_sided=bool(evaluation.is_one_sided),
         chance=unit("chance", evaluation.chance),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from limner.engine import CaseSource, Engine, ModelRef
@@ -21,14 +21,18 @@ class Candidate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """The version itself, measured on a validation set."""
+    """The version itself, measured on a validation set; once on each set of cases."""
 
     engine: Engine
     model: ModelRef
+    _measured: dict[tuple[str, ...], Evaluation] = field(default_factory=dict)
 
     def measure(self, cases: Sequence[CaseSource], watch: Watch) -> Evaluation | None:
         """Score the cases."""
-        return self.engine.evaluate(self.model, cases, watch) if cases else None
+        ids = tuple(case.id for case in cases)
+        if ids and ids not in self._measured:
+            self._measured[ids] = self.engine.evaluate(self.model, cases, watch)
+        return self._measured.get(ids)
 
 
 @dataclass(frozen=True, slots=True)

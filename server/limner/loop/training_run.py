@@ -36,12 +36,29 @@ _MOST_COMPARISONS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Trial:
+    """What speaks for a training, and on which cases."""
+
+    candidate: Candidate
+    cases: Sequence[CaseSource]
+    why_folds: str = ""
+    """Why the folds of a cross-validation speak for it; empty where it speaks for itself."""
+
+    @property
+    def method(self) -> str:
+        """How decisions call it."""
+        return "cross-validation" if self.why_folds else "validation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Judged:
     """A decision, and the scores of the candidate that it stands on."""
 
     decision: Decision
     evaluation: Evaluation | None
+    trial: _Trial
     cases: Sequence[CaseSource]
+    """Those of the trial that it was measured on."""
     serving: ModelVersion | None
 
 
@@ -69,8 +86,9 @@ class TrainingRun:
         if done is not None:
             return _result(done)  # the server ended between the record and the end of the job
         cases = self._cases(plan)
+        trial = None
         if plan.cross_validates:
-            candidate, held_out = self._cross_validate(run, plan, work, cases)
+            trial = self._cross_validate(run, plan, work, cases, _why_few(plan), end=0.45)
         trained = self._train(run, plan, work, cases)
         weights = self.blobs.put_file(trained.weights)
         ref = ModelRef(
@@ -81,11 +99,10 @@ class TrainingRun:
             options=plan.options,
         )
         final = Whole(self.engine, ref)
-        if not plan.cross_validates:
-            held_out = [cases[each] for each in plan.snapshot.measured if each in cases]
-            candidate = final
+        if trial is None:
+            trial = self._validate(run, plan, work, cases, final)
         for _ in range(_MOST_COMPARISONS):
-            judged = self._judge(run, plan, candidate, final, held_out)
+            judged = self._judge(run, plan, trial, final)
             if judged.decision.promotes:
                 self._warm(ref)
             run.check()
@@ -134,8 +151,12 @@ class TrainingRun:
         plan: TrainingPlan,
         work: TrainingWork,
         cases: Mapping[int, CaseSource],
-    ) -> tuple[Candidate, list[CaseSource]]:
-        """Train on parts of the labels; return what was trained and the cases held out."""
+        why: str,
+        *,
+        begin: float = 0.0,
+        end: float,
+    ) -> _Trial:
+        """Train on parts of the labels, within two fractions of the job's time."""
         with self.records.read() as tx:
             serving = model_rows.serving(tx, plan.project.id)
             seen = set() if serving is None else set(model_rows.trained_on(tx, serving.id).values())
@@ -146,8 +167,8 @@ class TrainingRun:
         made, held_out = [], []
         for number, fold in enumerate(folds, start=1):
             stage = run.stage(
-                0.45 * (number - 1) / len(folds),
-                0.45 * number / len(folds),
+                begin + (end - begin) * (number - 1) / len(folds),
+                begin + (end - begin) * number / len(folds),
                 f"cross-validation {number} of {len(folds)}",
             )
             trained = work.train(
@@ -163,24 +184,40 @@ class TrainingRun:
             mine = [cases[each] for each in fold.held_out]
             made.append(FoldModel(work.model(trained), frozenset(case.id for case in mine)))
             held_out += mine
-        return Folded(self.engine, made), held_out
+        return _Trial(candidate=Folded(self.engine, made), cases=held_out, why_folds=why)
+
+    def _validate(
+        self,
+        run: JobRun,
+        plan: TrainingPlan,
+        work: TrainingWork,
+        cases: Mapping[int, CaseSource],
+        final: Whole,
+    ) -> _Trial:
+        """Let the version speak for itself, unless the validation set cannot tell how it is."""
+        held_out = [cases[each] for each in plan.snapshot.measured if each in cases]
+        measured = final.measure(held_out, run.stage(0.9, 0.91, "looking at the validation set"))
+        if measured is None or not measured.is_one_sided:
+            return _Trial(candidate=final, cases=held_out)
+        why = f"the {len(held_out)} validation cases cannot tell better from worse"
+        return self._cross_validate(run, plan, work, cases, why, begin=0.91, end=0.95)
 
     def _judge(
         self,
         run: JobRun,
         plan: TrainingPlan,
-        candidate: Candidate,
+        trial: _Trial,
         final: Whole,
-        cases: Sequence[CaseSource],
     ) -> _Judged:
         """Compare with the version that serves now, on cases that neither has learnt from."""
-        notes = [_cross_validation_note(plan, len(cases))] if plan.cross_validates else []
+        cases = trial.cases
+        notes = [_folds_note(trial)] if trial.why_folds else []
         watch = run.stage(0.95, 1.0, "measuring")
         with self.records.read() as tx:
             serving = model_rows.serving(tx, plan.project.id)
             seen = set() if serving is None else set(model_rows.trained_on(tx, serving.id).values())
         fair = [case for case in cases if int(case.id) not in seen]
-        fewest = 1 if plan.cross_validates else FEWEST_VALIDATION
+        fewest = 1 if trial.why_folds else FEWEST_VALIDATION
         if len(fair) < min(fewest, len(cases)) or not fair:
             fair = list(cases)
             if serving is not None and cases:
@@ -188,7 +225,7 @@ class TrainingRun:
                     f"Version {serving.number} was trained on some of these cases, so the "
                     "comparison favours it."
                 )
-        mine = candidate.measure(fair, watch)
+        mine = trial.candidate.measure(fair, watch)
         theirs = None
         if serving is not None and not _has_same_classes(serving, plan):
             notes.append(
@@ -202,14 +239,14 @@ class TrainingRun:
             theirs,
             plan.settings.gate,
             derived_seed(plan.seed, "gate"),
-            method="none" if mine is None else _method(plan),
+            method="none" if mine is None else trial.method,
             compared_with=None if theirs is None or serving is None else serving.number,
             notes=notes,
         )
-        if plan.cross_validates and decision.promotes and cases:
+        if trial.why_folds and decision.promotes and cases:
             # The folds speak for the training; whether this run of it collapsed, only it can say.
             decision = refused_if_collapsed(decision, final.measure(cases, watch))
-        return _Judged(decision=decision, evaluation=mine, cases=fair, serving=serving)
+        return _Judged(decision=decision, evaluation=mine, trial=trial, cases=fair, serving=serving)
 
     def _serving_scores(
         self,
@@ -294,13 +331,13 @@ def _result(version: ModelVersion) -> dict[str, Json]:
 
 def _metrics(plan: TrainingPlan, trained: Trained, judged: _Judged) -> dict[str, Any]:
     metrics = {
-        **headline(judged.evaluation, _method(plan)),
+        **headline(judged.evaluation, judged.trial.method),
         "training": plain(trained.metrics),
         "steps": trained.steps,
         "classes": plan.classes,
         "multi_label": not plan.schema.exclusive,
     }
-    if judged.evaluation is not None and not plan.cross_validates:
+    if judged.evaluation is not None and not judged.trial.why_folds:
         # Scores of folds are not this version's own, so they are not kept as such.
         digest = cases_digest(judged.cases)
         metrics["evaluation"] = evaluation_json(judged.evaluation, digest)
@@ -313,24 +350,25 @@ def _has_same_classes(version: ModelVersion, plan: TrainingPlan) -> bool:
     return classes == plan.classes and is_exclusive == plan.schema.exclusive
 
 
-def _method(plan: TrainingPlan) -> str:
-    return "cross-validation" if plan.cross_validates else "validation"
-
-
 def _roles(plan: TrainingPlan) -> dict[int, str]:
     roles = dict.fromkeys(plan.snapshot.measured, model_rows.VALIDATION)
     return {**roles, **dict.fromkeys(plan.snapshot.learnt, model_rows.TRAIN)}
 
 
-def _cross_validation_note(plan: TrainingPlan, held_out: int) -> str:
+def _why_few(plan: TrainingPlan) -> str:
     labels = len(plan.snapshot.train) + len(plan.snapshot.validation)
-    why = f"{labels} labels, {len(plan.snapshot.validation)} of them for validation"
-    if not held_out:
-        return f"Too few labels for cross-validation ({why})."
+    return f"labels are few ({labels}, {len(plan.snapshot.validation)} of them for validation)"
+
+
+def _folds_note(trial: _Trial) -> str:
+    if not trial.cases:
+        return (
+            f"Not cross-validated, though {trial.why_folds}: nothing would be left to learn from."
+        )
     return (
-        f"By cross-validation, because labels are few ({why}): the scores are those of the same "
-        f"training at half its length on part of the labels, for {held_out} labels that it did "
-        "not see."
+        f"By cross-validation, because {trial.why_folds}: the scores are those of the same "
+        f"training at half its length on part of the labels, for {len(trial.cases)} labels that "
+        "it did not see."
     )
 
 

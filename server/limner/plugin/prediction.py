@@ -97,5 +97,8 @@ class Evaluation:
     class_tolerances: Mapping[str, float] = field(default_factory=dict)
     """By class name, a fall of `class_scores` that so few cases cannot tell from noise, such as how
     far a single case can move an area under a ROC curve. Promotion looks past it."""
+    is_one_sided: bool = False
+    """Whether these cases cannot tell better from worse, such as when all have the same label and
+    the model knows others. Then versions are compared by cross-validation over all labels."""
     chance: float = 0.0
     """What guessing has by `measure` on these cases, in [0, 1]: a first version must have more."""
