@@ -17,12 +17,11 @@ from torch import Tensor
 
 from limner.plugin import LabelSchema
 from limner_apps.classification.batches import TrainingCase
+from limner_apps.learning.new_labels import draw_shares
 
 WAYS = ("sampling", "loss", "none")
 """Values of the option, `auto` left out."""
 
-_NEW_SHARE = 0.5
-"""Share of a group's draws that new labels get while they are fewer than that."""
 _HEAVIEST = 10.0
 """Largest weight of a class in the loss: a lone case must not drown all others."""
 _UNEVEN = 1.5
@@ -74,7 +73,7 @@ def case_shares(cases: Sequence[TrainingCase], way: str) -> npt.NDArray[np.float
     for name in names:
         inside = groups == name
         mass = 1.0 / len(names) if way == "sampling" else float(inside.mean())
-        shares[inside] = mass * _within(is_new[inside])
+        shares[inside] = mass * draw_shares(is_new[inside])
     total: npt.NDArray[np.float64] = shares / shares.sum()
     return total
 
@@ -107,10 +106,3 @@ def _groups(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     counts = classes.sum(axis=0, dtype=np.int64)
     rarity = np.where(classes > 0, counts, np.iinfo(np.int64).max)
     return np.where(classes.any(axis=1), rarity.argmin(axis=1), -1)
-
-
-def _within(is_new: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    count = int(is_new.sum())
-    if count == 0 or count >= _NEW_SHARE * len(is_new):
-        return np.full(len(is_new), 1 / len(is_new))
-    return np.where(is_new, _NEW_SHARE / count, (1 - _NEW_SHARE) / (len(is_new) - count))

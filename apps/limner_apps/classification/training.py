@@ -27,7 +27,7 @@ from limner_apps.classification import manifest
 from limner_apps.classification.batches import TrainingCase
 from limner_apps.classification.budget import plan_steps
 from limner_apps.classification.cache import CaseCache
-from limner_apps.classification.calibration import fit_temperatures
+from limner_apps.classification.calibration import fit_temperatures, usual_temperatures
 from limner_apps.classification.case_logits import case_logits
 from limner_apps.classification.collapse import untold_classes
 from limner_apps.classification.imbalance import is_comparable, usual_way
@@ -114,7 +114,7 @@ class Training:
             way = self._way(plan, parent, cases, validation, notes)
             state = RunState(plan=plan, imbalance=way, notes=notes)
         finished = self._attempts(state, parent, cases, checkpoints)
-        temperatures = self._temperatures(finished, parent, validation)
+        temperatures = self._temperatures(finished, cases, validation)
         kinds = len(np.unique(_labels(cases), axis=0))
         return self._write(finished, temperatures, kinds, checkpoints)
 
@@ -289,11 +289,11 @@ class Training:
         return Inference(network, plan, self._device)
 
     def _temperatures(
-        self, finished: _Finished, parent: Weights | None, validation: list[TrainingCase]
+        self, finished: _Finished, cases: list[TrainingCase], validation: list[TrainingCase]
     ) -> tuple[float, ...]:
-        """Fit temperatures; what cannot be fitted stays the parent's, or 1."""
+        """Fit temperatures; what cannot be fitted is what so many labels usually have."""
         exclusive = self._request.schema.exclusive
-        before = parent.temperatures if parent else (1.0,) * (1 if exclusive else self._classes)
+        before = usual_temperatures(_labels(cases), exclusive)
         if not validation:
             return before
         inference = self._inference(finished.state.plan, finished.average)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from limner_apps.classification.calibration import fit_temperatures
+from limner_apps.classification.calibration import fit_temperatures, usual_temperatures
 
 
 def sampled(scale: float, classes: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -35,9 +35,10 @@ def test_classes_that_go_together_have_a_temperature_each() -> None:
 
 def test_a_handful_of_right_answers_does_not_make_a_model_certain() -> None:
     logits, truths = torch.tensor([[2.0, 0.0]] * 3), torch.tensor([[1, 0]] * 3)
+    logits, truths = torch.cat([logits, -logits]), torch.cat([truths, 1 - truths])
     (few,) = fit_temperatures(logits, truths, True, (1.0,))
     (many,) = fit_temperatures(logits.repeat(200, 1), truths.repeat(200, 1), True, (1.0,))
-    assert 0.75 < few < 1.0
+    assert 0.7 < few < 1.0
     assert many < 0.35
 
 
@@ -52,3 +53,19 @@ def test_what_cannot_be_fitted_is_kept() -> None:
     kept, fitted = fit_temperatures(logits, truths, False, (1.7, 1.7))
     assert kept == 1.7
     assert fitted != 1.7
+
+
+def test_cases_of_a_single_class_say_nothing_of_confidence() -> None:
+    logits, truths = torch.tensor([[2.0, 0.0]] * 50), torch.tensor([[1, 0]] * 50)
+    assert fit_temperatures(logits, truths, True, (1.7,)) == (1.7,)
+
+
+def test_the_fewer_labels_a_class_has_the_less_sure_a_model_is_taken_to_be() -> None:
+    def labels(first: int, second: int) -> np.ndarray:
+        return np.eye(3, dtype=np.uint8)[[0] * first + [1] * second]
+
+    assert usual_temperatures(labels(9, 1), True) == (3.0,)
+    assert usual_temperatures(labels(9, 4), True) == (1.5,)
+    (many,) = usual_temperatures(labels(400, 200), True)
+    assert many == pytest.approx(1.01)
+    assert usual_temperatures(labels(8, 2), False) == (2.0, 2.0, 3.0)
