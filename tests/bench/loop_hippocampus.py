@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from tests.bench.promotions import promotion_problems
 from tests.bench.results import conclude
 
 from limner.client import Limner, ModelVersion
@@ -97,22 +98,11 @@ def measure(options: argparse.Namespace, console: Console, folder: Path) -> dict
 
 def problems(rounds: Sequence[Round], versions: Sequence[ModelVersion]) -> list[str]:
     """What the bounds are missed by; empty when all hold."""
-    found = [
-        f"version {each.number} served although the gate refused it: {each.decision['reason']}"
-        for each in versions
-        if each.promoted_at is not None and each.decision.get("outcome") != "promote"
-    ]
-    found += [
-        f"version {each.number} served although it measured {-difference:.4f} worse"
-        for each in versions
-        if each.promoted_at is not None
-        and (difference := each.decision.get("mean_difference")) is not None
-        and difference < 0
-    ]
+    found = promotion_problems(versions)
     at_bound = next((each for each in rounds if each.labels >= BOUND_LABELS), None)
-    if at_bound is not None and (at_bound.unseen_dice or 0) < BOUND_DICE:
+    if at_bound is not None and (at_bound.unseen_score or 0) < BOUND_DICE:
         found.append(
-            f"after {at_bound.labels} labels the served model has {at_bound.unseen_dice or 0:.3f} "
+            f"after {at_bound.labels} labels the served model has {at_bound.unseen_score or 0:.3f} "
             f"on unseen volumes; {BOUND_DICE} is the bound"
         )
     return found

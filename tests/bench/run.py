@@ -21,7 +21,10 @@ QUICK = {
     "serving": ("--adopted", "8", "--pool", "30", "--predictions", "32"),
     "memory": ("--uploads", "10", "--skip-volume"),
     "segmentation": ("--train", "20", "--test", "8", "--effort", "0.1"),
+    "instances": ("--quick", "--times", "2"),
+    "classification": ("--train", "60", "--effort", "0.2"),
     "loop_hippocampus": ("--rounds", "1", "--pool", "20", "--unseen", "4"),
+    "loop_classification": ("--seeds", "1", "--rounds", "1", "--pool", "60", "--unseen", "20"),
 }
 """Every benchmark in the order of running, with its arguments for a short look."""
 

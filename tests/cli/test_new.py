@@ -20,6 +20,8 @@ from limner.cli.exits import Exit
 from limner.cli.new_project import Kind, Names, write_project
 from limner.client import Limner
 from limner.demo.data_set import DataSet, write_data_set
+from limner.demo.drawings import DRAWINGS
+from limner.plugin import Task
 from limner.simulate import LoopRun, ServerProcess, SimulatedAnnotator
 
 ROOT = Path(__file__).parents[2]
@@ -129,15 +131,15 @@ def test_a_server_learns_with_an_installed_app_and_strategy(
         rounds = [loop.round(4) for _ in range(2)]
     assert rounds[0].outcome == "promote"
     assert [each.trained for each in rounds] == [1, 2]
-    assert rounds[-1].unseen_dice is not None
-    assert rounds[-1].unseen_dice > 0.8
+    assert rounds[-1].unseen_score is not None
+    assert rounds[-1].unseen_score > 0.8
 
 
 def easy_volumes(folder: Path) -> DataSet:
     """Drawn volumes without noise: what a classifier of single voxels can learn."""
     import nibabel
 
-    data = write_data_set(folder, 0, pool=8, unseen=2)
+    data = write_data_set(DRAWINGS[Task.SEGMENTATION], folder, 0, pool=8, unseen=2)
     for name, label in {**data.truth, **data.unseen}.items():
         mask = nibabel.load(label)
         noise = np.random.default_rng(len(name)).normal(0, 5, mask.shape)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
 from limner.client import Job, Progress
-from limner.demo.display import LiveDisplay, PlainDisplay, cells, display_on
+from limner.demo.display import LiveDisplay, PlainDisplay, cells, display_on, headings
 from limner.simulate import Round
 
 ROUND = Round(
@@ -17,8 +18,10 @@ ROUND = Round(
     outcome="refuse",
     reason="worse",
     serving=1,
-    validation_dice=0.71234,
-    unseen_dice=None,
+    validation_measure="dice",
+    validation_score=0.71234,
+    unseen_measure="Dice",
+    unseen_score=None,
     training_s=12.4,
     seconds=20.6,
 )
@@ -32,6 +35,13 @@ JOB = Job(
 
 def test_a_round_is_told_in_words_and_figures() -> None:
     assert cells(ROUND) == ("2", "10", "1", "refused", "0.712", "-", "12", "21")
+
+
+def test_headings_name_the_measures() -> None:
+    sorted_images = replace(ROUND, validation_measure="", unseen_measure="balanced accuracy")
+    assert headings(ROUND)[4:6] == ("Validation Dice", "Unseen Dice")
+    assert headings(sorted_images)[4:6] == ("Validation score", "Unseen balanced accuracy")
+    assert len(headings(ROUND)) == len(cells(ROUND))
 
 
 def test_without_a_terminal_there_are_plain_lines_only() -> None:
@@ -64,3 +74,4 @@ def test_in_a_terminal_the_table_grows_and_a_bar_tells_what_goes_on() -> None:
         assert "3 of 9, dice 0.250, 12 s left" in shown
         display.row(ROUND)
     assert "0.712" in text.getvalue()
+    assert "Validation" in text.getvalue()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from limner.demo.data_set import write_data_set
 from limner.demo.phantom import BODY, HEAD, Phantom, draw_phantom
 
 
@@ -67,21 +64,3 @@ def test_parts_are_whole_and_meet(phantoms: list[Phantom]) -> None:
             for step in (-1, 1):
                 grown |= np.roll(head, step, axis)
         assert (grown & body).any()
-
-
-def test_a_data_set_keeps_its_labels_out_of_the_served_folder(tmp_path: Path) -> None:
-    import nibabel
-
-    told: list[tuple[int, int]] = []
-    data = write_data_set(tmp_path, 2, pool=3, unseen=2, on_step=lambda *at: told.append(at))
-    assert sorted(each.name for each in data.images.iterdir()) == [
-        f"case-00{number}.nii.gz" for number in range(1, 6)
-    ]
-    assert list(data.truth) == ["case-001", "case-002", "case-003"]
-    assert list(data.unseen) == ["case-004", "case-005"]
-    assert told[-1] == (5, 5)
-    image = nibabel.load(data.images / "case-001.nii.gz")
-    label = nibabel.load(data.truth["case-001"])
-    assert image.shape == label.shape
-    assert np.array_equal(image.affine, label.affine)
-    assert not any(data.images in path.parents for path in (*data.truth.values(),))

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from limner.client import Limner
+from limner.errors import UnsupportedFormat
 from limner.simulate import SimulatedAnnotator
 from limner.simulate.annotator import NothingKnown
 
@@ -50,6 +51,26 @@ def test_the_known_label_is_handed_in_as_it_is(
     assert json.loads(asked[0].content) == {"annotator": "ann"}
     assert asked[1].url.path == "/api/v1/projects/p/samples/8/labels"
     assert easy.truth["easy-00"].read_bytes() in asked[1].content
+
+
+def test_labels_that_are_no_masks_are_handed_in_as_well(
+    easy_kinds: Any, limner_with: Callable[[Any], Limner], asked: list[httpx.Request]
+) -> None:
+    with limner_with(LENT) as limner:
+        SimulatedAnnotator(limner, limner.project("p"), easy_kinds.truth).answer()
+    assert b'filename="easy-00.json"' in asked[1].content
+    assert b'{"classes": ["left"]}' in asked[1].content
+
+
+def test_only_masks_have_contours_to_jitter(
+    easy_kinds: Any, limner_with: Callable[[Any], Limner]
+) -> None:
+    with limner_with(LENT) as limner:
+        annotator = SimulatedAnnotator(
+            limner, limner.project("p"), easy_kinds.truth, jitter_voxels=1.0
+        )
+        with pytest.raises(UnsupportedFormat, match=r"NIfTI masks only, not easy-00\.json"):
+            annotator.answer()
 
 
 def test_nothing_is_done_when_there_is_nothing(

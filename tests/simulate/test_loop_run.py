@@ -14,12 +14,32 @@ from limner.simulate import LoopRun, ServerProcess, SimulatedAnnotator
 
 pytestmark = pytest.mark.live
 
-PLUGIN = Path(__file__).parent.parent / "plugins" / "tiny_app.py"
+PLUGINS = Path(__file__).parent.parent / "plugins"
 
 
-def test_rounds_label_train_promote_and_measure(easy: Any, tmp_path: Path) -> None:
-    arguments = [str(easy.images), "--name", "easy", "--labels", "left,right", "--app", "tiny"]
-    arguments += ["--plugin", str(PLUGIN), "--retrain-every", "3"]
+def serving(images: Path, app: str, file: str) -> list[str]:
+    arguments = [str(images), "--name", "easy", "--labels", "left,right", "--app", app]
+    return [*arguments, "--plugin", str(PLUGINS / file)]
+
+
+@pytest.mark.parametrize(
+    ("data", "app", "file", "measures"),
+    [
+        ("easy", "tiny", "tiny_app.py", ("dice", "Dice")),
+        ("easy_objects", "tiny-instances", "tiny_instances.py", ("pq", "PQ")),
+        ("easy_kinds", "tiny-classifier", "tiny_classifier.py", ("accuracy", "balanced accuracy")),
+    ],
+)
+def test_rounds_label_train_promote_and_measure(
+    data: str,
+    app: str,
+    file: str,
+    measures: tuple[str, str],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+) -> None:
+    easy: Any = request.getfixturevalue(data)
+    arguments = [*serving(easy.images, app, file), "--retrain-every", "3"]
     jobs: list[Job] = []
     steps: set[str] = set()
     with (
@@ -47,8 +67,10 @@ def test_rounds_label_train_promote_and_measure(easy: Any, tmp_path: Path) -> No
     assert all(each.outcome in {"promote", "refuse"} and each.reason for each in rounds)
     for before, after in pairwise(rounds):
         assert after.serving == (after.trained if after.outcome == "promote" else before.serving)
-    assert rounds[-1].unseen_dice is not None
-    assert rounds[-1].unseen_dice > 0.9
+    assert {(each.validation_measure, each.unseen_measure) for each in rounds} == {measures}
+    assert all(each.validation_score is not None for each in rounds)
+    assert rounds[-1].unseen_score is not None
+    assert rounds[-1].unseen_score > 0.9
     assert labelled == set(easy.truth)
     assert aside == set(easy.unseen)
     assert nothing.labels == 9
@@ -59,9 +81,9 @@ def test_rounds_label_train_promote_and_measure(easy: Any, tmp_path: Path) -> No
 
 
 def test_images_that_do_not_come_are_said_so(easy: Any, tmp_path: Path) -> None:
-    arguments = [str(easy.images), "--name", "easy", "--labels", "left,right", "--app", "tiny"]
+    arguments = serving(easy.images, "tiny", "tiny_app.py")
     with (
-        ServerProcess([*arguments, "--plugin", str(PLUGIN)], home=tmp_path / "home") as server,
+        ServerProcess(arguments, home=tmp_path / "home") as server,
         Limner(server.url) as limner,
     ):
         project = limner.project("easy")

@@ -6,17 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from limner.demo.phantom import Phantom, draw_phantom
-
-POOL, UNSEEN = 60, 12
-"""Volumes to label from, and volumes that are only ever predicted."""
+from limner.demo.drawings import Drawing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSet:
-    """Where the drawn volumes are."""
+    """Where the drawn images are."""
 
     images: Path
     """The folder to serve."""
@@ -27,21 +22,23 @@ class DataSet:
 
 
 def write_data_set(
+    drawing: Drawing,
     folder: Path,
     seed: int,
     *,
-    pool: int = POOL,
-    unseen: int = UNSEEN,
+    pool: int,
+    unseen: int,
     on_step: Callable[[int, int], None] | None = None,
 ) -> DataSet:
-    """Draw a data set as gzipped NIfTI files; files that are there are drawn again.
+    """Draw a data set; files that are there are drawn again.
 
     Args:
+        drawing: What to draw.
         folder: Gets `images` and `labels`.
-        seed: Decides every voxel.
-        pool: How many volumes to label from.
+        seed: Decides every pixel.
+        pool: How many images to label from.
         unseen: How many that nobody labels.
-        on_step: Told how many of all volumes are done.
+        on_step: Told how many of all images are done.
     """
     images, labels = folder / "images", folder / "labels"
     images.mkdir(parents=True, exist_ok=True)
@@ -49,7 +46,7 @@ def write_data_set(
     written = {}
     for index in range(pool + unseen):
         name = f"case-{index + 1:03d}"
-        written[name] = _write(draw_phantom(seed, index), images, labels, name)
+        written[name] = drawing.write(seed, index, images, labels, name)
         if on_step is not None:
             on_step(index + 1, pool + unseen)
     names = list(written)
@@ -58,17 +55,3 @@ def write_data_set(
         truth={name: written[name] for name in names[:pool]},
         unseen={name: written[name] for name in names[pool:]},
     )
-
-
-def _write(phantom: Phantom, images: Path, labels: Path, name: str) -> Path:
-    """Write image and label with one geometry; return the label's file."""
-    import nibabel
-
-    affine = np.diag([*phantom.spacing_mm, 1.0])
-    middle = (np.asarray(phantom.labels.shape) - 1) / 2 * phantom.spacing_mm
-    affine[:3, 3] = -middle
-    for folder, array in ((images, phantom.image), (labels, phantom.labels)):
-        file = nibabel.Nifti1Image(array, affine)
-        file.header.set_xyzt_units("mm")
-        nibabel.save(file, folder / f"{name}.nii.gz")
-    return labels / f"{name}.nii.gz"

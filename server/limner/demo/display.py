@@ -14,23 +14,16 @@ from rich.table import Table
 from limner.client import Job
 from limner.simulate import Round
 
-COLUMNS = (
-    ("Round", 5),
-    ("Labels", 6),
-    ("Version", 7),
-    ("Decision", 8),
-    ("Validation Dice", 15),
-    ("Unseen Dice", 11),
-    ("Training s", 10),
-    ("Seconds", 7),
-)
-"""Headings and widths."""
-
 JOBS = {
     "train": "Training, and testing whether to promote",
     "score": "Scanning the pool for what to label next",
     "predict": "Predicting ahead",
 }
+
+MEASURES = {"dice": "Dice", "pq": "PQ"}
+"""How a table writes measures whose names are no plain words."""
+
+_NARROWEST = len("promoted")
 
 
 class Display(Protocol):
@@ -67,15 +60,29 @@ def display_on(console: Console) -> Iterator[Display]:
             shown.clear()
 
 
+def headings(first: Round) -> tuple[str, ...]:
+    """Headings of the table, which name the measures of its first round."""
+    return (
+        "Round",
+        "Labels",
+        "Version",
+        "Decision",
+        f"Validation {_named(first.validation_measure)}",
+        f"Unseen {_named(first.unseen_measure)}",
+        "Training s",
+        "Seconds",
+    )
+
+
 def cells(found: Round) -> tuple[str, ...]:
-    """One round as texts, in the order of `COLUMNS`."""
+    """One round as texts, in the order of `headings`."""
     return (
         str(found.number),
         str(found.labels),
         "-" if found.serving is None else str(found.serving),
         {"promote": "promoted", "refuse": "refused"}.get(found.outcome, found.outcome or "-"),
-        _score(found.validation_dice),
-        _score(found.unseen_dice),
+        _score(found.validation_score),
+        _score(found.unseen_score),
         f"{found.training_s:.0f}",
         f"{found.seconds:.0f}",
     )
@@ -85,10 +92,8 @@ class LiveDisplay:
     """A table that grows, with a bar under it for what goes on."""
 
     def __init__(self, console: Console) -> None:
-        """Draw the empty table; `live` shows it."""
+        """Make the table, which gets its columns with its first row; `live` shows it."""
         self._table = Table(title="The loop", title_justify="left")
-        for heading, _ in COLUMNS:
-            self._table.add_column(heading, justify="right")
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -129,6 +134,9 @@ class LiveDisplay:
     def row(self, found: Round) -> None:
         """Add a row, and take the bar away until something else goes on."""
         self.clear()
+        if not self._table.columns:
+            for heading in headings(found):
+                self._table.add_column(heading, justify="right")
         self._table.add_row(*cells(found))
 
     def _bar(self, what: str, done: int, total: int | None, words: str) -> None:
@@ -145,7 +153,7 @@ class PlainDisplay:
         """Take where to print."""
         self._console = console
         self._what = ""
-        self._headed = False
+        self._headings: tuple[str, ...] = ()
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -162,15 +170,16 @@ class PlainDisplay:
 
     def row(self, found: Round) -> None:
         """Print the round under the headings."""
-        if not self._headed:
-            self._line(tuple(heading for heading, _ in COLUMNS))
-            self._headed = True
+        if not self._headings:
+            self._headings = headings(found)
+            self._line(self._headings)
         self._line(cells(found))
         self._what = ""
 
     def _line(self, texts: tuple[str, ...]) -> None:
-        padded = (text.rjust(width) for text, (_, width) in zip(texts, COLUMNS, strict=True))
-        self.say("  ".join(padded))
+        pairs = zip(texts, self._headings, strict=True)
+        widths = ((text, max(len(heading), _NARROWEST)) for text, heading in pairs)
+        self.say("  ".join(text.rjust(width) for text, width in widths))
 
     def _begin(self, what: str) -> None:
         if what != self._what:
@@ -184,6 +193,10 @@ def _words(job: Job) -> str:
     if job.progress.eta_s is not None:
         parts.append(f"{job.progress.eta_s:.0f} s left")
     return ", ".join(parts)
+
+
+def _named(measure: str) -> str:
+    return MEASURES.get(measure, measure.replace("_", " ")) or "score"
 
 
 def _score(score: float | None) -> str:

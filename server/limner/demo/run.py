@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import signal
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from limner.client import Limner
-from limner.demo.data_set import POOL, UNSEEN, DataSet, write_data_set
+from limner.demo.data_set import DataSet, write_data_set
 from limner.demo.display import Display, display_on
-from limner.demo.phantom import CLASSES
+from limner.demo.drawings import DRAWINGS, Drawing
+from limner.demo.stopping import stop_on_signals
+from limner.plugin import Task
 from limner.simulate import LoopRun, Round, ServerProcess, SimulatedAnnotator
-
-PROJECT = "phantoms"
 
 SETTINGS = """\
 # What `limner demo` served. Serve it again: limner serve --config {file}
@@ -28,7 +25,7 @@ home = "{home}"
 
 [[projects]]
 name = "{project}"
-title = "Drawn phantoms: an organ of two parts"
+title = "{title}"
 app = "{app}"
 images = "{images}"
 labels = [{labels}]
@@ -36,8 +33,11 @@ labels = [{labels}]
 [projects.settings]
 strategy = "{strategy}"
 retrain_every = {retrain_every}
-modality = "MR"
+modality = "{modality}"
 seed = {seed}
+
+[projects.settings.app_options]
+{app_options}
 """
 
 
@@ -45,13 +45,15 @@ seed = {seed}
 class Demo:
     """What to show."""
 
+    task: Task = Task.SEGMENTATION
     rounds: int = 4
-    labels: int = 6
-    """A round."""
-    pool: int = POOL
-    unseen: int = UNSEEN
+    labels: int | None = None
+    """A round; as many as the drawing suggests where no number is given, as of the next two."""
+    pool: int | None = None
+    unseen: int | None = None
     seed: int = 1
-    app: str = "segmentation"
+    app: str | None = None
+    """Name of the app; the bundled one of the task where none is given."""
     strategy: str = "entropy"
     plugins: tuple[Path, ...] = ()
     port: int = 0
@@ -61,22 +63,36 @@ class Demo:
     """Keep serving afterwards, until Ctrl-C."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """A demo with nothing left open."""
+
+    drawing: Drawing
+    folder: Path
+    app: str
+    app_options: Mapping[str, int]
+    labels: int
+    pool: int
+    unseen: int
+
+
 def run_demo(demo: Demo, console: Console) -> list[Round]:
     """Run the whole demo; return what each round brought.
 
     Raises:
         LimnerError: Something did not work; nothing that was started here is left running.
     """
-    with _stop_on_signals() as stopped, _folder(demo.home) as folder:
-        console.print(_introduction(demo, folder), markup=False)
+    with stop_on_signals() as stopped, _folder(demo.home) as folder:
+        shown = _shown(demo, folder)
+        console.print(_introduction(shown), markup=False)
         with display_on(console) as display:
-            data = _draw(demo, folder, display)
+            data = _draw(demo, shown, display)
             display.say("Starting the server …")
-            server = ServerProcess(_arguments(demo, folder, data), home=folder, port=demo.port)
+            server = ServerProcess(_arguments(demo, shown, data), home=folder, port=demo.port)
             server.__enter__()
         try:
             with display_on(console) as display:
-                rounds = _loop(demo, server, data, display)
+                rounds = _loop(demo, shown, server, data, display)
             _conclude(demo, server, folder, rounds, console)
             if demo.stay:
                 stopped.wait()
@@ -86,30 +102,47 @@ def run_demo(demo: Demo, console: Console) -> list[Round]:
     return rounds
 
 
-def _draw(demo: Demo, folder: Path, display: Display) -> DataSet:
-    return write_data_set(
-        folder / "data",
-        demo.seed,
-        pool=demo.pool,
-        unseen=demo.unseen,
-        on_step=lambda done, total: display.step("Drawing volumes", done, total),
+def _shown(demo: Demo, folder: Path) -> _Shown:
+    drawing = DRAWINGS[demo.task]
+    return _Shown(
+        drawing=drawing,
+        folder=folder,
+        app=demo.app or drawing.app,
+        app_options={} if demo.app else drawing.app_options,
+        labels=demo.labels or drawing.labels,
+        pool=demo.pool or drawing.pool,
+        unseen=demo.unseen or drawing.unseen,
     )
 
 
-def _arguments(demo: Demo, folder: Path, data: DataSet) -> list[str]:
+def _draw(demo: Demo, shown: _Shown, display: Display) -> DataSet:
+    return write_data_set(
+        shown.drawing,
+        shown.folder / "data",
+        demo.seed,
+        pool=shown.pool,
+        unseen=shown.unseen,
+        on_step=lambda done, total: display.step(f"Drawing {shown.drawing.things}", done, total),
+    )
+
+
+def _arguments(demo: Demo, shown: _Shown, data: DataSet) -> list[str]:
     """Write the settings file; return what follows `limner serve`."""
-    file = folder / "limner.toml"
+    file = shown.folder / "limner.toml"
     file.write_text(
         SETTINGS.format(
             file=file,
-            home=folder,
-            project=PROJECT,
-            app=demo.app,
+            home=shown.folder,
+            project=shown.drawing.project,
+            title=shown.drawing.title,
+            app=shown.app,
             images=data.images,
-            labels=", ".join(f'"{each}"' for each in CLASSES),
+            labels=", ".join(f'"{each}"' for each in shown.drawing.classes),
             strategy=demo.strategy,
-            retrain_every=demo.labels,
+            retrain_every=shown.labels,
+            modality=shown.drawing.modality,
             seed=demo.seed,
+            app_options="\n".join(f"{key} = {value}" for key, value in shown.app_options.items()),
         ),
         encoding="utf-8",
     )
@@ -117,10 +150,12 @@ def _arguments(demo: Demo, folder: Path, data: DataSet) -> list[str]:
     return ["--config", str(file), *plugins]
 
 
-def _loop(demo: Demo, server: ServerProcess, data: DataSet, display: Display) -> list[Round]:
+def _loop(
+    demo: Demo, shown: _Shown, server: ServerProcess, data: DataSet, display: Display
+) -> list[Round]:
     display.say(f"The server answers at {server.url} after {server.ready_s:.1f} s.")
     with Limner(server.url, actor="demo") as limner:
-        project = limner.project(PROJECT)
+        project = limner.project(shown.drawing.project)
         annotator = SimulatedAnnotator(limner, project, data.truth, name="simulated")
         loop = LoopRun(
             limner, project, annotator, data.unseen, on_job=display.job, on_step=display.step
@@ -128,16 +163,16 @@ def _loop(demo: Demo, server: ServerProcess, data: DataSet, display: Display) ->
         loop.prepare(len(data.truth) + len(data.unseen))
         rounds = []
         for _ in range(demo.rounds):
-            rounds.append(loop.round(demo.labels))
+            rounds.append(loop.round(shown.labels))
             display.row(rounds[-1])
     return rounds
 
 
-def _introduction(demo: Demo, folder: Path) -> str:
+def _introduction(shown: _Shown) -> str:
     return (
-        f"Limner's main job, on {demo.pool} drawn volumes with {demo.unseen} unseen ones, in "
-        f"{folder}.\nA simulated annotator labels what the server asks for, {demo.labels} a round; "
-        "the server trains, tests and promotes."
+        f"Limner's main job, on {shown.pool} drawn {shown.drawing.things} with {shown.unseen} "
+        f"unseen ones, in {shown.folder}.\nA simulated annotator labels what the server asks for, "
+        f"{shown.labels} a round; the server trains, tests and promotes."
     )
 
 
@@ -168,34 +203,3 @@ def _folder(home: Path | None) -> Iterator[Path]:
         folder_given = home.expanduser().resolve()
         folder_given.mkdir(parents=True, exist_ok=True)
         yield folder_given
-
-
-class _Waiting:
-    """Ends `wait` when a signal has come; before that, a signal interrupts the work itself."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self._waits = False
-
-    def told(self, number: int, frame: FrameType | None) -> None:
-        self._event.set()
-        if not self._waits:
-            raise KeyboardInterrupt
-
-    def wait(self) -> None:
-        self._waits = True
-        self._event.wait()
-
-
-@contextmanager
-def _stop_on_signals() -> Iterator[_Waiting]:
-    waiting = _Waiting()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {
-        each: signal.signal(each, waiting.told) for each in numbers
-    }
-    try:
-        yield waiting
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from limner.client import Job, Limner, ModelVersion, ProjectHandle, Sample
 from limner.errors import Conflict, NotFound
-from limner.images import read_mask
-from limner.settings import Limits
 from limner.simulate.annotator import SimulatedAnnotator
-from limner.simulate.dice import mean_dice
+from limner.simulate.score import Pair, score_of
 
 OnJob = Callable[[Job], None]
 OnStep = Callable[[str, int, int], None]
@@ -42,10 +37,14 @@ class Round:
     """Why, in its words."""
     serving: int | None
     """Number of the version that serves afterwards."""
-    validation_dice: float | None
+    validation_measure: str
+    """What the server measured the trained version by, as its app calls it; empty for none."""
+    validation_score: float | None
     """Of the version that this round trained, as the server measured it."""
-    unseen_dice: float | None
-    """Mean over unseen cases and classes of the masks that the server answers with."""
+    unseen_measure: str
+    """What unseen cases are measured by; see `limner.simulate.score`."""
+    unseen_score: float | None
+    """Of what the server answers for the unseen cases; None where no version serves yet."""
     training_s: float
     seconds: float
     """The whole round: labelling, training, scanning the pool, measuring."""
@@ -94,7 +93,7 @@ class LoopRun:
         self._unseen_ids: dict[str, int] = {}
         self._rounds = 0
         self._labels = 0
-        self._values = tuple(each["value"] for each in project.get().labels)
+        self._score = score_of(project.get())
 
     def prepare(self, samples: int, timeout_s: float = 120.0) -> None:
         """Wait until the server has taken in all images; set the unseen ones aside.
@@ -150,8 +149,10 @@ class LoopRun:
             outcome=str(decision.get("outcome", "")),
             reason=str(decision.get("reason", "")),
             serving=serving,
-            validation_dice=None if trained is None else validation_dice(trained),
-            unseen_dice=None if serving is None else self.measure(),
+            validation_measure=str(decision.get("measure", "")),
+            validation_score=validation_score(decision),
+            unseen_measure=self._score.measure,
+            unseen_score=None if serving is None else self.measure(),
             training_s=round(training_s, 2),
             seconds=round(time.monotonic() - started, 2),
         )
@@ -167,21 +168,13 @@ class LoopRun:
             self._limner.wait(first, self._on_job, self._job_timeout_s, poll_s=_POLL_S)
 
     def measure(self) -> float:
-        """Predict every unseen case over HTTP and average its Dice."""
-        scores = []
-        with tempfile.TemporaryDirectory(prefix="limner-unseen-") as folder:
-            for done, (name, sample) in enumerate(self._unseen_ids.items()):
-                self._on_step("Predicting unseen cases", done, len(self._unseen_ids))
-                scores.append(self._score_of(name, sample, Path(folder)))
-        return float(np.mean(scores))
+        """Predict every unseen case over HTTP and score what comes."""
+        return self._score.of(self._pairs())
 
-    def _score_of(self, name: str, sample: int, folder: Path) -> float:
-        known = self._unseen[name]
-        predicted = self._project.predict(sample)
-        file = folder / "predicted.nii.gz"
-        file.write_bytes(predicted.data)
-        found, true = read_mask(file, Limits()), read_mask(known, Limits())
-        return mean_dice(found.array, true.array, self._values)
+    def _pairs(self) -> Iterator[Pair]:
+        for done, (name, sample) in enumerate(self._unseen_ids.items()):
+            self._on_step("Predicting unseen cases", done, len(self._unseen_ids))
+            yield self._project.predict(sample), self._unseen[name]
 
     def _label(self, count: int) -> int:
         for done in range(count):
@@ -212,7 +205,7 @@ def _number(version: ModelVersion | None) -> int:
     return 0 if version is None else version.number
 
 
-def validation_dice(version: ModelVersion) -> float | None:
+def validation_score(decision: Mapping[str, Any]) -> float | None:
     """Mean score of a version as the server measured it when it decided on it."""
-    score = version.decision.get("candidate_mean")
+    score = decision.get("candidate_mean")
     return float(score) if isinstance(score, int | float) else None
