@@ -38,7 +38,7 @@ from limner_apps.classification.network import Classifier, build_network
 from limner_apps.classification.options import Options
 from limner_apps.classification.plan import Plan
 from limner_apps.classification.planning import make_plan
-from limner_apps.classification.state import RunState
+from limner_apps.classification.state import WeighedState
 from limner_apps.classification.survey import Survey
 from limner_apps.classification.trainer import Run
 from limner_apps.classification.weighing import best_way
@@ -63,7 +63,7 @@ _LIBRARIES = ("monai", "numpy", "torch", "torchvision")
 class _Finished:
     """A run that came to its end."""
 
-    state: RunState
+    state: WeighedState
     average: dict[str, Tensor]
     untold: tuple[str, ...]
     seed: int
@@ -108,11 +108,13 @@ class Training:
         validation = self._prepare(request.validation, plan)
         kept = checkpoints.load()
         if kept is not None:
-            state = RunState.read(kept)
+            state = WeighedState.read(
+                kept, Plan.from_json, imbalance=str(kept["header"]["imbalance"])
+            )
         else:
             notes += self._note_of_start(plan, parent)
             way = self._way(plan, parent, cases, validation, notes)
-            state = RunState(plan=plan, imbalance=way, notes=notes)
+            state = WeighedState(plan=plan, imbalance=way, notes=notes)
         finished = self._attempts(state, parent, cases, checkpoints)
         temperatures = self._temperatures(finished, cases, validation)
         kinds = len(np.unique(_labels(cases), axis=0))
@@ -202,7 +204,7 @@ class Training:
 
     def _attempts(
         self,
-        state: RunState,
+        state: WeighedState,
         parent: Weights | None,
         cases: list[TrainingCase],
         checkpoints: Checkpoints,
@@ -227,7 +229,7 @@ class Training:
                 # The last attempt's notes tell of all attempts.
                 best.state.notes[:] = [*state.notes, remark]
                 return best
-            state = RunState(
+            state = WeighedState(
                 plan=state.plan,
                 imbalance=state.imbalance,
                 attempt=attempt,
@@ -236,7 +238,7 @@ class Training:
 
     def _attempt(
         self,
-        state: RunState,
+        state: WeighedState,
         parent: Weights | None,
         cases: list[TrainingCase],
         checkpoints: Checkpoints,
@@ -325,7 +327,10 @@ class Training:
         return Trained(
             weights=path,
             plan={**plan.as_json(), "imbalance": finished.state.imbalance},
-            metrics={"cross_entropy": finished.state.loss, "temperature": temperature},
+            metrics={
+                "cross_entropy": finished.state.losses.get("cross_entropy", 0.0),
+                "temperature": temperature,
+            },
             seed=finished.seed,
             steps=finished.state.step,
             libraries={name: version(name) for name in _LIBRARIES},

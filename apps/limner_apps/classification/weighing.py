@@ -17,7 +17,7 @@ from limner_apps.classification.imbalance import WAYS
 from limner_apps.classification.inference import Inference
 from limner_apps.classification.network import Classifier
 from limner_apps.classification.plan import Plan
-from limner_apps.classification.state import RunState
+from limner_apps.classification.state import WeighedState
 from limner_apps.classification.trainer import Run
 from limner_apps.learning.schedule import Diverged
 
@@ -75,7 +75,7 @@ def best_way(
     length = max(_FEWEST_STEPS, round(_SHARE * steps))
     losses = {}
     for way in WAYS:
-        state = RunState(plan=plan, imbalance=way)
+        state = WeighedState(plan=plan, imbalance=way)
         run = Run(fresh(), state, schema, steps=length, seed=seed, device=device)
         try:
             average = run.go(train, _TrialWatch(watch, steps, way), None)

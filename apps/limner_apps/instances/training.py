@@ -35,7 +35,6 @@ from limner_apps.instances.options import Options
 from limner_apps.instances.plan import Plan
 from limner_apps.instances.planning import make_plan
 from limner_apps.instances.score_threshold import USUAL, best_threshold
-from limner_apps.instances.state import RunState
 from limner_apps.instances.survey import Survey, check_values
 from limner_apps.instances.trainer import Run
 from limner_apps.instances.weights import Weights, read_weights, write_weights
@@ -43,6 +42,7 @@ from limner_apps.learning import device as devices
 from limner_apps.learning.checkpoint import Checkpoints, request_fingerprint
 from limner_apps.learning.images import check_alike
 from limner_apps.learning.schedule import Diverged
+from limner_apps.learning.state import RunState
 from limner_apps.learning.warm_start import shrink_and_perturb
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ _LIBRARIES = ("numpy", "torch", "torchvision")
 class _Finished:
     """A run that came to its end."""
 
-    state: RunState
+    state: RunState[Plan]
     average: dict[str, Tensor]
     missing: tuple[str, ...]
     seed: int
@@ -169,7 +169,11 @@ class Training:
     ) -> _Finished:
         """Train until a run neither diverges nor collapses, a few times at most."""
         kept = checkpoints.load()
-        state = RunState(plan=plan, notes=notes) if kept is None else RunState.read(kept)
+        state = (
+            RunState(plan=plan, notes=notes)
+            if kept is None
+            else RunState.read(kept, Plan.from_json)
+        )
         best: _Finished | None = None
         while True:
             finished, trouble = self._attempt(state, parent, cases, checkpoints)
@@ -192,7 +196,7 @@ class Training:
 
     def _attempt(
         self,
-        state: RunState,
+        state: RunState[Plan],
         parent: Weights | None,
         cases: list[TrainingCase],
         checkpoints: Checkpoints,

@@ -26,6 +26,7 @@ from limner_apps.learning import device as devices
 from limner_apps.learning.checkpoint import Checkpoints, request_fingerprint
 from limner_apps.learning.images import check_alike
 from limner_apps.learning.schedule import Diverged
+from limner_apps.learning.state import RunState
 from limner_apps.learning.warm_start import shrink_and_perturb
 from limner_apps.segmentation import manifest
 from limner_apps.segmentation.batches import TrainingCase
@@ -38,7 +39,6 @@ from limner_apps.segmentation.network import UNet
 from limner_apps.segmentation.options import Options
 from limner_apps.segmentation.plan import Plan
 from limner_apps.segmentation.planning import make_plan
-from limner_apps.segmentation.state import RunState
 from limner_apps.segmentation.survey import Survey, check_values
 from limner_apps.segmentation.trainer import Run
 from limner_apps.segmentation.weights import Weights, build_network, read_weights, write_weights
@@ -57,7 +57,7 @@ _LIBRARIES = ("monai", "numpy", "torch")
 class _Finished:
     """A run that came to its end."""
 
-    state: RunState
+    state: RunState[Plan]
     average: dict[str, Tensor]
     missing: tuple[str, ...]
     seed: int
@@ -161,7 +161,11 @@ class Training:
     ) -> _Finished:
         """Train until a run neither diverges nor collapses, a few times at most."""
         kept = checkpoints.load()
-        state = RunState(plan=plan, notes=notes) if kept is None else RunState.read(kept)
+        state = (
+            RunState(plan=plan, notes=notes)
+            if kept is None
+            else RunState.read(kept, Plan.from_json)
+        )
         best: _Finished | None = None
         while True:
             finished, trouble = self._attempt(state, parent, cases, checkpoints)
@@ -184,7 +188,7 @@ class Training:
 
     def _attempt(
         self,
-        state: RunState,
+        state: RunState[Plan],
         parent: Weights | None,
         cases: list[TrainingCase],
         checkpoints: Checkpoints,
@@ -257,7 +261,10 @@ class Training:
         return Trained(
             weights=path,
             plan=plan.as_json(),
-            metrics={"dice_ce_loss": finished.state.loss, "temperature": temperature},
+            metrics={
+                "dice_ce_loss": finished.state.losses.get("dice_ce", 0.0),
+                "temperature": temperature,
+            },
             seed=finished.seed,
             steps=finished.state.step,
             libraries={name: version(name) for name in _LIBRARIES},

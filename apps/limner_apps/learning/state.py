@@ -1,22 +1,33 @@
-"""Where a training of instances stands, and how it is kept."""
+"""Where a training stands, and how it is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from torch import Tensor
 
-from limner_apps.instances.plan import Plan
+from limner.plugin import Json
 from limner_apps.learning.checkpoint import Checkpoints
 
 
+class Planned(Protocol):
+    """A plan that JSON can say."""
+
+    def as_json(self) -> dict[str, Json]:
+        """Return plain values, the same after a way through JSON."""
+        ...
+
+
+P = TypeVar("P", bound=Planned)
+
+
 @dataclass(slots=True, kw_only=True)
-class RunState:
+class RunState(Generic[P]):
     """Where a training stands between two steps."""
 
-    plan: Plan
+    plan: P
     attempt: int = 0
     """How many trainings were given up before this one."""
     step: int = 0
@@ -30,32 +41,44 @@ class RunState:
     """By name, smoothed."""
 
     @classmethod
-    def read(cls, kept: Mapping[str, Any]) -> RunState:
-        """Read what `save` kept."""
+    def read(
+        cls, kept: Mapping[str, Any], read_plan: Callable[[dict[str, Any]], P], **more: Any
+    ) -> Self:
+        """Read what `save` kept.
+
+        Args:
+            kept: As `Checkpoints.load` returns it.
+            read_plan: Makes the plan from its plain values.
+            more: Fields that an app's own state has beside these.
+        """
         header = kept["header"]
         return cls(
-            plan=Plan.from_json(header["plan"]),
+            plan=read_plan(header["plan"]),
             attempt=int(header["attempt"]),
             step=int(header["step"]),
             notes=list(header["notes"]),
-            losses=dict(header["losses"]),
+            losses={name: float(loss) for name, loss in header["losses"].items()},
             network=kept["network"],
             average=kept["average"],
             optimiser=kept["optimiser"],
+            **more,
         )
 
-    def save(self, checkpoints: Checkpoints) -> None:
-        """Keep it, complete or not at all."""
-        header = {
+    def header(self) -> dict[str, Any]:
+        """Return what JSON can say of it."""
+        return {
             "plan": self.plan.as_json(),
             "attempt": self.attempt,
             "step": self.step,
             "notes": self.notes,
             "losses": self.losses,
         }
+
+    def save(self, checkpoints: Checkpoints) -> None:
+        """Keep it, complete or not at all."""
         tensors = {
             "network": self.network,
             "average": self.average,
             "optimiser": self.optimiser,
         }
-        checkpoints.save(header, tensors)
+        checkpoints.save(self.header(), tensors)
