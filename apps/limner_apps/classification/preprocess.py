@@ -18,7 +18,13 @@ from torch.nn import functional
 
 from limner.plugin import FloatArray, Image, UnsuitableInput
 from limner_apps.classification.plan import Plan
-from limner_apps.learning.images import check_image, clip_and_scale, standardise
+from limner_apps.learning.images import (
+    check_image,
+    clip_and_scale,
+    is_colour_for_grey,
+    luminance,
+    standardise,
+)
 
 _LARGEST = 1e30
 """Larger intensities would overflow on their way."""
@@ -41,12 +47,14 @@ def preprocess(image: Image, plan: Plan, who: str) -> FloatArray:
             f"{'pictures' if plan.axes == 2 else 'volumes'}."
         )
     is_grey_in_colour = plan.axes == 2 and plan.channels == 3 and image.channels == 1
-    if image.channels != plan.channels and not is_grey_in_colour:
+    is_reduced = is_colour_for_grey(image, plan.channels)
+    if image.channels != plan.channels and not (is_grey_in_colour or is_reduced):
         raise UnsuitableInput(
             f"{who}: the model was trained on {plan.channels} channels, this image has "
             f"{image.channels}; give the same channels in the same order."
         )
-    fitted = fit(torch.from_numpy(_as_float(image)), image.spacing, plan.shape).numpy()
+    array = luminance(_as_float(image)) if is_reduced else _as_float(image)
+    fitted = fit(torch.from_numpy(array), image.spacing, plan.shape).numpy()
     _normalise(fitted, plan, image)
     return np.repeat(fitted, plan.channels, axis=0) if is_grey_in_colour else fitted
 

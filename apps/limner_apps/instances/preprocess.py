@@ -9,6 +9,7 @@ from torch.nn import functional
 from limner.plugin import FloatArray, Image, UnsuitableInput
 from limner_apps.instances.plan import Plan
 from limner_apps.instances.survey import check_image
+from limner_apps.learning.images import is_colour_for_grey, luminance
 
 _SAMPLED = 4_000_000
 """Pixels looked at for an image's range."""
@@ -28,12 +29,16 @@ def preprocess(image: Image, plan: Plan, who: str) -> FloatArray:
         UnsuitableInput: The plan is for other images.
     """
     check_image(image, who)
-    if image.channels != plan.channels and not (plan.colour and image.channels == 1):
+    is_grey_in_colour = plan.colour and image.channels == 1
+    is_reduced = is_colour_for_grey(image, plan.channels)
+    if image.channels != plan.channels and not (is_grey_in_colour or is_reduced):
         raise UnsuitableInput(
             f"{who}: the model was trained on {plan.channels} channels, this image has "
             f"{image.channels}; give the same channels in the same order."
         )
     array = np.array(image.array, dtype=np.float32, order="C")
+    if is_reduced:
+        array = luminance(array)
     if plan.colour:
         _scale(array)
     else:

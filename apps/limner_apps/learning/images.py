@@ -12,6 +12,8 @@ from limner.plugin import FloatArray, Image, UnsuitableInput
 _SAMPLED = 4_000_000
 """Voxels looked at for an image's statistics."""
 _PERCENTILES = (0.5, 99.5)
+_LUMINANCE = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue."""
 
 
 def check_image(image: Image, who: str) -> None:
@@ -91,3 +93,18 @@ def clip_and_scale(
     values -= mean
     # A flat image has no spread, and nothing to tell by its intensities.
     values /= deviation if deviation > 1e-8 * max(1.0, abs(mean)) else 1.0
+
+
+def is_colour_for_grey(image: Image, channels: int) -> bool:
+    """Tell whether a colour picture comes to a model that has learnt from grey ones.
+
+    Whether the first labels are grey or coloured is chance where a project has both, so a model of
+    grey pictures takes the others by their luminance.
+    """
+    return channels == 1 and image.channels == 3 and len(image.shape) == 2
+
+
+def luminance(array: FloatArray) -> FloatArray:
+    """Return the luminance (1, rows, columns) of red, green and blue (ITU-R BT.601)."""
+    grey: FloatArray = np.tensordot(np.array(_LUMINANCE, np.float32), array, axes=1)[None]
+    return grey

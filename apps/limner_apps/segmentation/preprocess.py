@@ -11,7 +11,13 @@ import torch
 from torch import Tensor
 
 from limner.plugin import FloatArray, Image, LabelSchema, UnsuitableInput
-from limner_apps.learning.images import check_image, clip_and_scale, standardise
+from limner_apps.learning.images import (
+    check_image,
+    clip_and_scale,
+    is_colour_for_grey,
+    luminance,
+    standardise,
+)
 from limner_apps.segmentation.plan import Plan
 
 _NEAR = 0.05
@@ -35,7 +41,9 @@ def preprocess(image: Image, plan: Plan, who: str) -> FloatArray:
             f"{'pictures' if plan.axes == 2 else 'volumes'}."
         )
     array = np.array(image.array, dtype=np.float32, order="C")
-    if image.channels != plan.channels:
+    if is_colour_for_grey(image, plan.channels):
+        array = luminance(array)
+    elif image.channels != plan.channels:
         if plan.intensity != "colour" or image.channels != 1:
             raise UnsuitableInput(
                 f"{who}: the model was trained on {plan.channels} channels, this image has "

@@ -108,7 +108,7 @@ def test_images_of_another_kind_are_refused(make_case: Any) -> None:
     image = image_of(ramp((20, 20)))
     wrong = [
         (image_of(ramp((9, 9, 9))), "2 spatial axes, this one has 3"),
-        (image_of(np.repeat(ramp((20, 20)), 3, axis=0)), "1 channels, this image has 3"),
+        (image_of(np.repeat(ramp((20, 20)), 2, axis=0)), "1 channels, this image has 2"),
         (replace(image, array=image.array[:, :0]), "empty axis"),
         (replace(image, array=image.array[0]), "spatial axes"),
         (replace(image, array=ramp((4, 4, 4, 4))), "4 spatial axes"),

@@ -229,7 +229,7 @@ def test_running_out_of_memory_shrinks_the_batch_with_a_note(
 ) -> None:
     step = trainer.Run._step
 
-    def hungry(self: trainer.Run, draw: Any) -> float:
+    def hungry(self: trainer.Run, draw: Any) -> dict[str, float]:
         if self.state.plan.batch > 2:
             raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate")
         return step(self, draw)
@@ -244,7 +244,7 @@ def test_running_out_of_memory_shrinks_the_batch_with_a_note(
 def test_memory_that_never_suffices_fails_clearly(
     cases: list[Case], make_request: Any, watch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def greedy(self: trainer.Run, draw: Any) -> float:
+    def greedy(self: trainer.Run, draw: Any) -> dict[str, float]:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(trainer.Run, "_step", greedy)

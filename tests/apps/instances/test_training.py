@@ -404,3 +404,13 @@ def test_channels_train_alone_and_grey_with_colour(
     model = load(trained.weights)
     for image, _ in pairs:
         model.predict(image, PredictRequest())
+
+
+def test_a_model_of_grey_images_is_measured_on_coloured_ones_too(
+    draw: Any, make_case: Any, make_request: Any, watch: Any, load: Any
+) -> None:
+    grey = make_case(*draw(0, channels=1))
+    coloured = make_case(*draw(1, channels=3))
+    model = load(InstancesApp().train(make_request([grey], 2), watch).weights)
+    evaluation = model.evaluate([coloured], watch)
+    assert set(evaluation.case_scores) == {coloured.id}

@@ -186,7 +186,7 @@ def test_running_out_of_memory_shrinks_batch_then_patch(
 ) -> None:
     step = trainer.Run._step
 
-    def hungry(self: trainer.Run, draw: Any) -> float:
+    def hungry(self: trainer.Run, draw: Any) -> dict[str, float]:
         plan = self.state.plan
         if plan.batch > 1 or plan.patch[0] >= 20:
             raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate")
@@ -203,7 +203,7 @@ def test_running_out_of_memory_shrinks_batch_then_patch(
 def test_memory_that_never_suffices_fails_clearly(
     cases: list[Case], make_request: Any, watch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def greedy(self: trainer.Run, draw: Any) -> float:
+    def greedy(self: trainer.Run, draw: Any) -> dict[str, float]:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(trainer.Run, "_step", greedy)
