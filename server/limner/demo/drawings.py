@@ -75,8 +75,8 @@ DRAWINGS: Mapping[Task, Drawing] = MappingProxyType(
             classes=cells.CLASSES,
             pool=60,
             unseen=16,
-            labels=6,
-            app_options={"steps": 120},
+            labels=10,
+            app_options={"crop": 96, "batch": 2, "steps": 220},
             write=_write_cells,
         ),
         Task.CLASSIFICATION: Drawing(
