@@ -35,6 +35,8 @@ class Drawing:
     """A round."""
     app_options: Mapping[str, int] = field(default_factory=dict)
     """Options of that app that keep the demo short."""
+    effort: float | None = None
+    """Fraction of that app's usual training, where a whole one takes longer than a demo may."""
     write: Callable[[int, int, Path, Path, str], Path]
     """Draws one image by seed and index, and writes it into a folder of images and its label into
     one of labels, under a name; returns the label's file."""
@@ -76,7 +78,8 @@ DRAWINGS: Mapping[Task, Drawing] = MappingProxyType(
             pool=60,
             unseen=16,
             labels=10,
-            app_options={"crop": 96, "batch": 2, "steps": 220},
+            app_options={"crop": 96, "batch": 2},
+            effort=0.4,
             write=_write_cells,
         ),
         Task.CLASSIFICATION: Drawing(

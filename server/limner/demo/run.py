@@ -71,6 +71,7 @@ class _Shown:
     folder: Path
     app: str
     app_options: Mapping[str, int]
+    effort: float | None
     labels: int
     pool: int
     unseen: int
@@ -109,6 +110,7 @@ def _shown(demo: Demo, folder: Path) -> _Shown:
         folder=folder,
         app=demo.app or drawing.app,
         app_options={} if demo.app else drawing.app_options,
+        effort=None if demo.app else drawing.effort,
         labels=demo.labels or drawing.labels,
         pool=demo.pool or drawing.pool,
         unseen=demo.unseen or drawing.unseen,
@@ -161,10 +163,14 @@ def _loop(
             limner, project, annotator, data.unseen, on_job=display.job, on_step=display.step
         )
         loop.prepare(len(data.truth) + len(data.unseen))
+        if shown.effort is not None:
+            # A training that the server starts by itself is a whole one.
+            project.change(settings={"retrain_every": 0})
         rounds = []
         for _ in range(demo.rounds):
-            rounds.append(loop.round(shown.labels))
+            rounds.append(loop.round(shown.labels, shown.effort))
             display.row(rounds[-1])
+        project.change(settings={"retrain_every": shown.labels})
     return rounds
 
 
