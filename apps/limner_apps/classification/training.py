@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from torch import Tensor
 
 from limner.plugin import (
     Case,
-    PluginError,
     Progress,
     Stopped,
     Trained,
@@ -44,29 +42,17 @@ from limner_apps.classification.trainer import Run
 from limner_apps.classification.weighing import best_way
 from limner_apps.classification.weights import Weights, read_weights, write_weights
 from limner_apps.learning import device as devices
+from limner_apps.learning.attempts import Finished, train_until_learnt
 from limner_apps.learning.checkpoint import Checkpoints, request_fingerprint
 from limner_apps.learning.images import check_alike
 from limner_apps.learning.schedule import Diverged
 from limner_apps.learning.warm_start import shrink_and_perturb
 
-_log = logging.getLogger(__name__)
-
-_ATTEMPTS = 3
 _ENOUGH_STEPS = 40
 """A run shorter than this that does not tell a class apart is unfinished rather than collapsed."""
 _IN_MEMORY = 2 << 30
 """Bytes of preprocessed images that are held in memory; the rest stays memory-mapped."""
 _LIBRARIES = ("monai", "numpy", "torch", "torchvision")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Finished:
-    """A run that came to its end."""
-
-    state: WeighedState
-    average: dict[str, Tensor]
-    untold: tuple[str, ...]
-    seed: int
 
 
 class Training:
@@ -115,7 +101,9 @@ class Training:
             notes += self._note_of_start(plan, parent)
             way = self._way(plan, parent, cases, validation, notes)
             state = WeighedState(plan=plan, imbalance=way, notes=notes)
-        finished = self._attempts(state, parent, cases, checkpoints)
+        finished = train_until_learnt(
+            state, lambda state: self._attempt(state, parent, cases, checkpoints)
+        )
         temperatures = self._temperatures(finished, cases, validation)
         kinds = len(np.unique(_labels(cases), axis=0))
         return self._write(finished, temperatures, kinds, checkpoints)
@@ -202,47 +190,13 @@ class Training:
         notes.append(f"Weights of rare classes, the best on the validation set: {way}.")
         return way
 
-    def _attempts(
-        self,
-        state: WeighedState,
-        parent: Weights | None,
-        cases: list[TrainingCase],
-        checkpoints: Checkpoints,
-    ) -> _Finished:
-        """Train until a run neither diverges nor collapses, a few times at most."""
-        best: _Finished | None = None
-        while True:
-            finished, trouble = self._attempt(state, parent, cases, checkpoints)
-            if finished and (best is None or len(finished.untold) < len(best.untold)):
-                best = finished
-            if finished and not trouble:
-                return finished
-            _log.warning("Training attempt %s failed: %s", state.attempt + 1, trouble)
-            remark = f"Attempt {state.attempt + 1} of {_ATTEMPTS} failed: {trouble}."
-            attempt = state.attempt + 1
-            if attempt >= _ATTEMPTS:
-                if best is None:
-                    raise PluginError(
-                        f"The training failed {_ATTEMPTS} times, the last time because {trouble}; "
-                        "look for broken images among the labels, or ask for more steps."
-                    )
-                # The last attempt's notes tell of all attempts.
-                best.state.notes[:] = [*state.notes, remark]
-                return best
-            state = WeighedState(
-                plan=state.plan,
-                imbalance=state.imbalance,
-                attempt=attempt,
-                notes=[*state.notes, remark],
-            )
-
     def _attempt(
         self,
         state: WeighedState,
         parent: Weights | None,
         cases: list[TrainingCase],
         checkpoints: Checkpoints,
-    ) -> tuple[_Finished | None, str]:
+    ) -> tuple[Finished[WeighedState] | None, str]:
         """Train once; return the result, if any, and what is wrong with it, or nothing."""
         seed = self._request.seed + 1_000_003 * state.attempt
         network = self._network(state.plan, parent if state.attempt == 0 else None, seed)
@@ -258,11 +212,11 @@ class Training:
             average = run.go(cases, self._watch, checkpoints)
         except Diverged as error:
             return None, str(error)
-        untold = self._untold(state.plan, average, cases)
-        finished = _Finished(state=state, average=average, untold=untold, seed=seed)
-        if not untold:
+        missing = self._missing(state.plan, average, cases)
+        finished = Finished(state=state, average=average, missing=missing, seed=seed)
+        if not missing:
             return finished, ""
-        names = ", ".join(untold)
+        names = ", ".join(missing)
         if self._steps < _ENOUGH_STEPS:
             state.notes.append(f"Not told apart yet, after only {self._steps} steps: {names}.")
             return finished, ""
@@ -277,7 +231,7 @@ class Training:
             load_initial_weights(network, Path(self._options.initial_weights))
         return network
 
-    def _untold(
+    def _missing(
         self, plan: Plan, average: dict[str, Tensor], cases: list[TrainingCase]
     ) -> tuple[str, ...]:
         schema = self._request.schema
@@ -291,7 +245,10 @@ class Training:
         return Inference(network, plan, self._device)
 
     def _temperatures(
-        self, finished: _Finished, cases: list[TrainingCase], validation: list[TrainingCase]
+        self,
+        finished: Finished[WeighedState],
+        cases: list[TrainingCase],
+        validation: list[TrainingCase],
     ) -> tuple[float, ...]:
         """Fit temperatures; what cannot be fitted is what so many labels usually have."""
         exclusive = self._request.schema.exclusive
@@ -304,7 +261,7 @@ class Training:
 
     def _write(
         self,
-        finished: _Finished,
+        finished: Finished[WeighedState],
         temperatures: tuple[float, ...],
         kinds: int,
         checkpoints: Checkpoints,

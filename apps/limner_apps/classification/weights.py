@@ -1,8 +1,7 @@
-"""A model version as one file: tensors and JSON, no code."""
+"""A version of the model, and its file."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +9,13 @@ from torch import Tensor
 
 from limner.plugin import LabelSchema, UnsuitableInput
 from limner_apps.classification.plan import Plan
-from limner_apps.learning.tensors import load_tensors, save_tensors
+from limner_apps.learning.weights_file import (
+    check_classes,
+    read_weights_file,
+    write_weights_file,
+)
 
-_APP = "limner.classification"
-_FORMAT = 1
+_APP = "classification"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,13 +45,7 @@ def write_weights(path: Path, weights: Weights) -> None:
         "labels": weights.labels,
         "kinds": weights.kinds,
     }
-    content = {
-        "app": _APP,
-        "format": _FORMAT,
-        "header": json.dumps(header, sort_keys=True),
-        "state": {name: tensor.cpu().contiguous() for name, tensor in weights.state.items()},
-    }
-    save_tensors(path, content)
+    write_weights_file(path, _APP, header, weights.state)
 
 
 def read_weights(path: Path, schema: LabelSchema) -> Weights:
@@ -58,22 +54,8 @@ def read_weights(path: Path, schema: LabelSchema) -> Weights:
     Raises:
         UnsuitableInput: The file is not this app's, or was made for other classes.
     """
-    content = load_tensors(path)
-    if content is None or content.get("app") != _APP:
-        raise UnsuitableInput(
-            f"{path.name} holds no weights of the classification app; give a file that it trained."
-        )
-    if content.get("format") != _FORMAT:
-        raise UnsuitableInput(
-            f"{path.name} is of format {content.get('format')}, this version of the app reads "
-            f"{_FORMAT}; train again."
-        )
-    header = json.loads(content["header"])
-    if header["classes"] != _classes(schema):
-        raise UnsuitableInput(
-            f"{path.name} was trained for the classes {_words(header['classes'])}, but the project "
-            f"has {_words(_classes(schema))}; train again or load it where its classes are."
-        )
+    header, state = read_weights_file(path, _APP)
+    check_classes(path, _words(header["classes"]), _words(_classes(schema)))
     if header["exclusive"] != schema.exclusive:
         kinds = {True: "exactly one class an image", False: "any number of classes an image"}
         raise UnsuitableInput(
@@ -83,7 +65,7 @@ def read_weights(path: Path, schema: LabelSchema) -> Weights:
     return Weights(
         plan=Plan.from_json(header["plan"]),
         schema=schema,
-        state=content["state"],
+        state=state,
         temperatures=tuple(float(each) for each in header["temperatures"]),
         labels=int(header["labels"]),
         kinds=int(header["kinds"]),
@@ -94,5 +76,5 @@ def _classes(schema: LabelSchema) -> list[list[object]]:
     return [[each.name, each.value] for each in schema.classes]
 
 
-def _words(classes: list[list[object]]) -> str:
-    return ", ".join(f"{name} ({value})" for name, value in classes)
+def _words(classes: list[list[object]]) -> list[str]:
+    return [f"{name} ({value})" for name, value in classes]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -14,7 +13,6 @@ from torch import Tensor
 
 from limner.plugin import (
     Case,
-    PluginError,
     Progress,
     Stopped,
     Trained,
@@ -39,15 +37,13 @@ from limner_apps.instances.survey import Survey, check_values
 from limner_apps.instances.trainer import Run
 from limner_apps.instances.weights import Weights, read_weights, write_weights
 from limner_apps.learning import device as devices
+from limner_apps.learning.attempts import Finished, train_until_learnt
 from limner_apps.learning.checkpoint import Checkpoints, request_fingerprint
 from limner_apps.learning.images import check_alike
 from limner_apps.learning.schedule import Diverged
 from limner_apps.learning.state import RunState
 from limner_apps.learning.warm_start import shrink_and_perturb
 
-_log = logging.getLogger(__name__)
-
-_ATTEMPTS = 3
 _ENOUGH_STEPS = 150
 """A run shorter than this that misses a class is unfinished rather than collapsed."""
 _IN_MEMORY = 2 << 30
@@ -56,13 +52,9 @@ _LIBRARIES = ("numpy", "torch", "torchvision")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Finished:
-    """A run that came to its end."""
+class _Finished(Finished[RunState[Plan]]):
+    """A run that came to its end, and what it came from."""
 
-    state: RunState[Plan]
-    average: dict[str, Tensor]
-    missing: tuple[str, ...]
-    seed: int
     started_from: str
 
 
@@ -104,7 +96,15 @@ class Training:
             plan, len(request.train), self._options, request.effort, self._device.type
         )
         cases = self._prepare(plan)
-        finished = self._attempts(plan, parent, notes, cases, checkpoints)
+        kept = checkpoints.load()
+        state = (
+            RunState(plan=plan, notes=notes)
+            if kept is None
+            else RunState.read(kept, Plan.from_json)
+        )
+        finished = train_until_learnt(
+            state, lambda state: self._attempt(state, parent, cases, checkpoints)
+        )
         threshold = self._threshold(finished, parent)
         return self._write(finished, threshold, checkpoints)
 
@@ -158,41 +158,6 @@ class Training:
                 "The training was told to stop outside its steps; the same request goes on from "
                 "the last state that was saved."
             )
-
-    def _attempts(
-        self,
-        plan: Plan,
-        parent: Weights | None,
-        notes: list[str],
-        cases: list[TrainingCase],
-        checkpoints: Checkpoints,
-    ) -> _Finished:
-        """Train until a run neither diverges nor collapses, a few times at most."""
-        kept = checkpoints.load()
-        state = (
-            RunState(plan=plan, notes=notes)
-            if kept is None
-            else RunState.read(kept, Plan.from_json)
-        )
-        best: _Finished | None = None
-        while True:
-            finished, trouble = self._attempt(state, parent, cases, checkpoints)
-            if finished and (best is None or len(finished.missing) < len(best.missing)):
-                best = finished
-            if finished and not trouble:
-                return finished
-            _log.warning("Training attempt %s failed: %s", state.attempt + 1, trouble)
-            remark = f"Attempt {state.attempt + 1} of {_ATTEMPTS} failed: {trouble}."
-            attempt = state.attempt + 1
-            if attempt >= _ATTEMPTS:
-                if best is None:
-                    raise PluginError(
-                        f"The training failed {_ATTEMPTS} times, the last time because {trouble}; "
-                        "look for broken images among the labels, or ask for more steps."
-                    )
-                best.state.notes = [*state.notes, remark]
-                return best
-            state = RunState(plan=state.plan, attempt=attempt, notes=[*state.notes, remark])
 
     def _attempt(
         self,

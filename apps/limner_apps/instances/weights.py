@@ -1,19 +1,21 @@
-"""A model version as one file: tensors and JSON, no code."""
+"""A version of the model, and its file."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
-from limner.plugin import LabelSchema, UnsuitableInput
+from limner.plugin import LabelSchema
 from limner_apps.instances.plan import Plan
-from limner_apps.learning.tensors import load_tensors, save_tensors
+from limner_apps.learning.weights_file import (
+    check_classes,
+    read_weights_file,
+    write_weights_file,
+)
 
-_APP = "limner.instances"
-_FORMAT = 1
+_APP = "instances"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,13 +44,7 @@ def write_weights(path: Path, weights: Weights) -> None:
         "labels": weights.labels,
         "started_from": weights.started_from,
     }
-    content = {
-        "app": _APP,
-        "format": _FORMAT,
-        "header": json.dumps(header, sort_keys=True),
-        "state": {name: tensor.cpu().contiguous() for name, tensor in weights.state.items()},
-    }
-    save_tensors(path, content)
+    write_weights_file(path, _APP, header, weights.state)
 
 
 def read_weights(path: Path, schema: LabelSchema) -> Weights:
@@ -57,27 +53,12 @@ def read_weights(path: Path, schema: LabelSchema) -> Weights:
     Raises:
         UnsuitableInput: The file is not this app's, or was made for other classes.
     """
-    content = load_tensors(path)
-    if content is None or content.get("app") != _APP:
-        raise UnsuitableInput(
-            f"{path.name} holds no weights of the instances app; give a file that it trained."
-        )
-    if content.get("format") != _FORMAT:
-        raise UnsuitableInput(
-            f"{path.name} is of format {content.get('format')}, this version of the app reads "
-            f"{_FORMAT}; train again."
-        )
-    header = json.loads(content["header"])
-    classes = tuple(header["classes"])
-    if classes != schema.names:
-        raise UnsuitableInput(
-            f"{path.name} was trained for the classes {', '.join(classes)}, but the project has "
-            f"{', '.join(schema.names)}; train again or load it where its classes are."
-        )
+    header, state = read_weights_file(path, _APP)
+    check_classes(path, header["classes"], schema.names)
     return Weights(
         plan=Plan.from_json(header["plan"]),
-        classes=classes,
-        state=content["state"],
+        classes=schema.names,
+        state=state,
         score_threshold=float(header["score_threshold"]),
         labels=int(header["labels"]),
         started_from=str(header["started_from"]),

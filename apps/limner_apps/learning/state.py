@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from torch import Tensor
@@ -62,6 +62,19 @@ class RunState(Generic[P]):
             average=kept["average"],
             optimiser=kept["optimiser"],
             **more,
+        )
+
+    def again(self, remark: str) -> Self:
+        """Return the beginning of the next attempt, noting how this one ended."""
+        return replace(
+            self,
+            attempt=self.attempt + 1,
+            step=0,
+            notes=[*self.notes, remark],
+            network={},
+            average={},
+            optimiser={},
+            losses={},
         )
 
     def header(self) -> dict[str, Any]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from torch import Tensor
 
 from limner.plugin import (
     Case,
-    PluginError,
     Progress,
     Stopped,
     Trained,
@@ -23,6 +21,7 @@ from limner.plugin import (
     Watch,
 )
 from limner_apps.learning import device as devices
+from limner_apps.learning.attempts import Finished, train_until_learnt
 from limner_apps.learning.checkpoint import Checkpoints, request_fingerprint
 from limner_apps.learning.images import check_alike
 from limner_apps.learning.schedule import Diverged
@@ -43,24 +42,11 @@ from limner_apps.segmentation.survey import Survey, check_values
 from limner_apps.segmentation.trainer import Run
 from limner_apps.segmentation.weights import Weights, build_network, read_weights, write_weights
 
-_log = logging.getLogger(__name__)
-
-_ATTEMPTS = 3
 _ENOUGH_STEPS = 60
 """A run shorter than this that misses a class is unfinished rather than collapsed."""
 _IN_MEMORY = 2 << 30
 """Bytes of preprocessed cases that are held in memory; the rest stays memory-mapped."""
 _LIBRARIES = ("monai", "numpy", "torch")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Finished:
-    """A run that came to its end."""
-
-    state: RunState[Plan]
-    average: dict[str, Tensor]
-    missing: tuple[str, ...]
-    seed: int
 
 
 class Training:
@@ -98,7 +84,15 @@ class Training:
             plan, len(request.train), self._options, request.effort, self._device.type
         )
         cases = self._prepare(plan)
-        finished = self._attempts(plan, parent, notes, cases, checkpoints)
+        kept = checkpoints.load()
+        state = (
+            RunState(plan=plan, notes=notes)
+            if kept is None
+            else RunState.read(kept, Plan.from_json)
+        )
+        finished = train_until_learnt(
+            state, lambda state: self._attempt(state, parent, cases, checkpoints)
+        )
         temperature = self._temperature(finished, parent)
         return self._write(finished, temperature, checkpoints)
 
@@ -151,48 +145,13 @@ class Training:
                 self._watch.progress(Progress(step=0, total=self._steps, message=remark))
             yield case
 
-    def _attempts(
-        self,
-        plan: Plan,
-        parent: Weights | None,
-        notes: list[str],
-        cases: list[TrainingCase],
-        checkpoints: Checkpoints,
-    ) -> _Finished:
-        """Train until a run neither diverges nor collapses, a few times at most."""
-        kept = checkpoints.load()
-        state = (
-            RunState(plan=plan, notes=notes)
-            if kept is None
-            else RunState.read(kept, Plan.from_json)
-        )
-        best: _Finished | None = None
-        while True:
-            finished, trouble = self._attempt(state, parent, cases, checkpoints)
-            if finished and (best is None or len(finished.missing) < len(best.missing)):
-                best = finished
-            if finished and not trouble:
-                return finished
-            _log.warning("Training attempt %s failed: %s", state.attempt + 1, trouble)
-            remark = f"Attempt {state.attempt + 1} of {_ATTEMPTS} failed: {trouble}."
-            attempt = state.attempt + 1
-            if attempt >= _ATTEMPTS:
-                if best is None:
-                    raise PluginError(
-                        f"The training failed {_ATTEMPTS} times, the last time because {trouble}; "
-                        "look for broken images among the labels, or ask for more steps."
-                    )
-                best.state.notes.append(remark)
-                return best
-            state = RunState(plan=state.plan, attempt=attempt, notes=[*state.notes, remark])
-
     def _attempt(
         self,
         state: RunState[Plan],
         parent: Weights | None,
         cases: list[TrainingCase],
         checkpoints: Checkpoints,
-    ) -> tuple[_Finished | None, str]:
+    ) -> tuple[Finished[RunState[Plan]] | None, str]:
         """Train once; return the result, if any, and what is wrong with it, or nothing."""
         seed = self._request.seed + 1_000_003 * state.attempt
         network = self._network(state.plan, parent if state.attempt == 0 else None, seed)
@@ -202,7 +161,7 @@ class Training:
         except Diverged as error:
             return None, str(error)
         missing = self._missing(state.plan, average, cases)
-        finished = _Finished(state=state, average=average, missing=missing, seed=seed)
+        finished = Finished(state=state, average=average, missing=missing, seed=seed)
         if not missing:
             return finished, ""
         names = ", ".join(missing)
@@ -229,7 +188,7 @@ class Training:
         network.load_state_dict(state)
         return Inference(network, plan, self._device)
 
-    def _temperature(self, finished: _Finished, parent: Weights | None) -> float:
+    def _temperature(self, finished: Finished[RunState[Plan]], parent: Weights | None) -> float:
         """Fit the temperature; without validation cases keep the parent's, or 1."""
         plan = finished.state.plan
         fitted = calibrate(
@@ -244,7 +203,9 @@ class Training:
             return fitted
         return parent.temperature if parent else 1.0
 
-    def _write(self, finished: _Finished, temperature: float, checkpoints: Checkpoints) -> Trained:
+    def _write(
+        self, finished: Finished[RunState[Plan]], temperature: float, checkpoints: Checkpoints
+    ) -> Trained:
         request, plan = self._request, finished.state.plan
         path = Path(request.workspace) / "weights.pt"
         write_weights(

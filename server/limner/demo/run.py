@@ -170,7 +170,8 @@ def _loop(
         for _ in range(demo.rounds):
             rounds.append(loop.round(shown.labels, shown.effort))
             display.row(rounds[-1])
-        project.change(settings={"retrain_every": shown.labels})
+        if shown.effort is not None:
+            project.change(settings={"retrain_every": shown.labels})
     return rounds
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import pytest
+from tests.apps.conftest import RecordingWatch
 
 from limner.plugin import (
     Case,
@@ -18,7 +19,6 @@ from limner.plugin import (
     LabelClass,
     LabelSchema,
     LoadRequest,
-    Progress,
     Trained,
     TrainRequest,
 )
@@ -27,21 +27,6 @@ from limner_apps.classification.model import ClassificationModel
 
 PLACES = (0.25, 0.75)
 """Where along the last axis the blob of each class is, as a share of it."""
-
-
-@dataclass
-class RecordingWatch:
-    """Remembers what was reported, and says stop once a step has been reached."""
-
-    stop_at: int | None = None
-    seen: list[Progress] = field(default_factory=list)
-
-    def progress(self, progress: Progress) -> None:
-        self.seen.append(progress)
-
-    def should_stop(self) -> bool:
-        last = self.seen[-1].step if self.seen else 0
-        return self.stop_at is not None and last >= self.stop_at
 
 
 class MakeImage(Protocol):
@@ -154,16 +139,6 @@ def make_request(tmp_path: Path, schema: LabelSchema) -> MakeRequest:
         )
 
     return make
-
-
-@pytest.fixture
-def watch() -> RecordingWatch:
-    return RecordingWatch()
-
-
-@pytest.fixture
-def stop_at() -> Callable[[int], RecordingWatch]:
-    return lambda step: RecordingWatch(stop_at=step)
 
 
 def _train(folder: Path, schema: LabelSchema, cases: list[Case]) -> Trained:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.apps.conftest import RecordingWatch
 
 from limner.plugin import (
     Case,
@@ -19,28 +19,12 @@ from limner.plugin import (
     LabelClass,
     LabelSchema,
     LoadRequest,
-    Progress,
     Trained,
     TrainRequest,
     from_instance_map,
 )
 from limner_apps.instances.app import InstancesApp
 from limner_apps.instances.model import InstancesModel
-
-
-@dataclass
-class RecordingWatch:
-    """Remembers what was reported, and says stop once a step has been reached."""
-
-    stop_at: int | None = None
-    seen: list[Progress] = field(default_factory=list)
-
-    def progress(self, progress: Progress) -> None:
-        self.seen.append(progress)
-
-    def should_stop(self) -> bool:
-        last = self.seen[-1].step if self.seen else 0
-        return self.stop_at is not None and last >= self.stop_at
 
 
 class Draw(Protocol):
@@ -138,16 +122,6 @@ def make_request(tmp_path: Path, schema: LabelSchema) -> MakeRequest:
         )
 
     return make
-
-
-@pytest.fixture
-def watch() -> RecordingWatch:
-    return RecordingWatch()
-
-
-@pytest.fixture
-def stop_at() -> Callable[[int], RecordingWatch]:
-    return lambda step: RecordingWatch(stop_at=step)
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import pytest
+from tests.apps.conftest import RecordingWatch
 
 from limner.plugin import (
     Case,
@@ -18,27 +19,11 @@ from limner.plugin import (
     LabelSchema,
     LoadRequest,
     Mask,
-    Progress,
     Trained,
     TrainRequest,
 )
 from limner_apps.segmentation.app import SegmentationApp
 from limner_apps.segmentation.model import SegmentationModel
-
-
-@dataclass
-class RecordingWatch:
-    """Remembers what was reported, and says stop once a step has been reached."""
-
-    stop_at: int | None = None
-    seen: list[Progress] = field(default_factory=list)
-
-    def progress(self, progress: Progress) -> None:
-        self.seen.append(progress)
-
-    def should_stop(self) -> bool:
-        last = self.seen[-1].step if self.seen else 0
-        return self.stop_at is not None and last >= self.stop_at
 
 
 class MakeImage(Protocol):
@@ -127,16 +112,6 @@ def make_request(tmp_path: Path, schema: LabelSchema) -> MakeRequest:
         )
 
     return make
-
-
-@pytest.fixture
-def watch() -> RecordingWatch:
-    return RecordingWatch()
-
-
-@pytest.fixture
-def stop_at() -> Callable[[int], RecordingWatch]:
-    return lambda step: RecordingWatch(stop_at=step)
 
 
 @pytest.fixture(scope="session")
