@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,8 @@ class World:
 
 @pytest.fixture(scope="session")
 def registry() -> Registry:
-    return Registry([PLUGINS / "tiny_app.py", PLUGINS / "tiny_strategy.py", ODD])
+    files = ("tiny_app.py", "clicking.py", "tiny_strategy.py")
+    return Registry([*(PLUGINS / file for file in files), ODD])
 
 
 @pytest.fixture
@@ -115,6 +116,16 @@ def world(tmp_path_factory: pytest.TempPathFactory, engine: LocalEngine) -> Worl
     )
     weights = engine.train(task, Watcher()).weights
     return World(folder, schema, tuple(images), tuple(cases), weights)
+
+
+@pytest.fixture(scope="session")
+def clicking(
+    engine: LocalEngine, world: World, tmp_path_factory: pytest.TempPathFactory
+) -> ModelRef:
+    """A model that takes prompts."""
+    workspace = tmp_path_factory.mktemp("clicking")
+    trained = engine.train(world.task(workspace, app="clicking"), Watcher())
+    return replace(world.model("clicking", app="clicking"), weights=trained.weights)
 
 
 def _drawn(folder: Path, number: int) -> tuple[Path, Path]:

@@ -21,6 +21,7 @@ from limner.plugin import (
     Pool,
     Prediction,
     PredictRequest,
+    Prompt,
     Stopped,
     Trained,
     TrainRequest,
@@ -89,6 +90,15 @@ class InProcessEngine:
         self._called("explain", (image.name, value, client))
         shown: FloatArray = self._load(model).explain(image.read(), value)
         return shown
+
+    def prompt(
+        self, model: ModelRef, image: ImageSource, prompts: Sequence[Prompt], *, client: str = ""
+    ) -> Prediction:
+        self._called("prompt", (image.name, tuple(prompts), client))
+        answer: Prediction = self._load(model).prompt(
+            image.read(), tuple(prompts), PredictRequest()
+        )
+        return answer
 
     def warm(self, model: ModelRef) -> None:
         self._called("warm", model.key)

@@ -6,7 +6,15 @@ import os
 import sys
 import time
 
-from limner.plugin import Ability, AppManifest, Image, LoadRequest, StrategyManifest, Task
+from limner.plugin import (
+    Ability,
+    AppManifest,
+    Image,
+    LoadRequest,
+    PromptKind,
+    StrategyManifest,
+    Task,
+)
 
 
 def _app(name: str, factory: str) -> AppManifest:
@@ -17,6 +25,7 @@ def _app(name: str, factory: str) -> AppManifest:
         task=Task.SEGMENTATION,
         dimensions=frozenset({2}),
         abilities=frozenset(Ability),
+        prompts=frozenset(PromptKind),
         title=name,
         licence="MIT",
     )

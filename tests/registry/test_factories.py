@@ -50,6 +50,7 @@ def test_parts_of_a_package_folder_import_each_other() -> None:
                 r"IncompleteModel\.predict does not take .* predict\(image, request\)",
                 r"IncompleteModel has no method describe\(image, request\)",
                 r"IncompleteModel\.evaluate is a coroutine",
+                r"IncompleteModel has no method prompt\(image, prompts, request\)",
             ],
         ),
         ("fails", [r"factory :fails failed: KeyError: 'settings.ini' \(misfits.py, line \d+\)"]),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from limner.errors import PluginFailed, StorageFull
-from limner.plugin import AppManifest, Option, StrategyManifest
+from limner.plugin import AppManifest, Option, PromptKind, StrategyManifest
 from limner.registry import APPS, Registry, digest_of_path, inspect_plugins, read_copies, read_paths
 from limner.registry.plain import manifest_from, plain_manifest
 
@@ -134,6 +134,7 @@ def test_a_manifest_comes_back_as_it_was() -> None:
         task="unknown-task",  # type: ignore[arg-type]
         dimensions=frozenset({2, 3}),
         abilities=frozenset({"train", "fly"}),
+        prompts=frozenset({PromptKind.POINTS, "words"}),  # type: ignore[arg-type]
         title="t",
         licence="MIT",
         max_classes=3,
@@ -147,12 +148,27 @@ def test_a_manifest_comes_back_as_it_was() -> None:
     assert manifest_from(plain_manifest(strategy)) == strategy
 
 
+def test_kinds_of_prompt_cross_as_what_they_are() -> None:
+    registry = Registry([PLUGINS / "clicking.py"])
+    assert registry.app("clicking").prompts == frozenset(PromptKind)
+    assert {type(each) for each in registry.app("clicking").prompts} == {PromptKind}
+    assert registry.source(APPS, "clicking").path == PLUGINS / "clicking.py"
+
+
+def test_a_manifest_that_was_written_before_there_were_prompts_is_read() -> None:
+    app = Registry([PLUGINS / "tiny_app.py"]).app("tiny")
+    data = plain_manifest(app)
+    del data["fields"]["prompts"]
+    assert manifest_from(data) == app
+
+
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
         ("name", 3, "name is 3, not text"),
         ("dimensions", [True], "not a set of whole numbers"),
         ("options", {"a": 1}, "option a is 1, not an Option"),
+        ("prompts", "points", "prompts is 'points', not a set of words"),
         ("max_classes", "many", "max_classes is 'many', not a whole number"),
         ("more", 1, "more is no field of a manifest"),
         ("title", None, "title is None, not text"),

@@ -16,6 +16,7 @@ from limner.testing.fixtures import Training, run
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
 TASKS = {"segmentation": "tiny", "instances": "tiny-instances", "classification": "tiny-classifier"}
+APPS_BY_USE = {**TASKS, "prompts": "clicking"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,13 @@ MakeExample: TypeAlias = Callable[[str, int], Example]
 
 @pytest.fixture(scope="session")
 def plugins() -> Registry:
-    files = ("tiny_app.py", "tiny_instances.py", "tiny_classifier.py", "tiny_strategy.py")
+    files = (
+        "tiny_app.py",
+        "tiny_instances.py",
+        "tiny_classifier.py",
+        "clicking.py",
+        "tiny_strategy.py",
+    )
     return Registry([PLUGINS / file for file in files])
 
 
@@ -54,14 +61,14 @@ def plugins() -> Registry:
 def make_example(plugins: Registry, tmp_path_factory: pytest.TempPathFactory) -> MakeExample:
     made: dict[tuple[str, int], Example] = {}
 
-    def make(task: str, axes: int) -> Example:
-        if (task, axes) not in made:
-            app = make_app(plugins.source(APPS, TASKS[task]))
-            suite = suite_of(plugins.app(TASKS[task]))
-            folder = tmp_path_factory.mktemp(task)
+    def make(use: str, axes: int) -> Example:
+        if (use, axes) not in made:
+            app = make_app(plugins.source(APPS, APPS_BY_USE[use]))
+            suite = suite_of(plugins.app(APPS_BY_USE[use]))
+            folder = tmp_path_factory.mktemp(use)
             request = suite.train_request(folder, suite.training_cases(axes), 1.0)
-            made[task, axes] = Example(suite, app, run(app, request), axes)
-        return made[task, axes]
+            made[use, axes] = Example(suite, app, run(app, request), axes)
+        return made[use, axes]
 
     return make
 
@@ -92,6 +99,11 @@ def instances(make_example: MakeExample) -> Example:
 @pytest.fixture
 def classification(make_example: MakeExample) -> Example:
     return make_example("classification", 2)
+
+
+@pytest.fixture
+def prompting(make_example: MakeExample) -> Example:
+    return make_example("prompts", 2)
 
 
 @pytest.fixture(scope="session")

@@ -25,5 +25,10 @@ class TestTinyClassifier(AppConformance):
     minimum_score = 0.95
 
 
+class TestClicking(AppConformance):
+    manifest = import_path(PLUGINS / "clicking.py").manifest
+    minimum_score = 0.9
+
+
 class TestTinyStrategy(StrategyConformance):
     manifest = import_path(PLUGINS / "tiny_strategy.py").manifest

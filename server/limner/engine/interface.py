@@ -18,6 +18,7 @@ from limner.plugin import (
     Pick,
     Pool,
     Prediction,
+    Prompt,
     Trained,
     Watch,
 )
@@ -121,6 +122,12 @@ class Engine(Protocol):
         self, model: ModelRef, image: ImageSource, value: int, *, client: str = ""
     ) -> FloatArray:
         """Map what in an image speaks for a class; see `limner.plugin.Explains`."""
+        ...
+
+    def prompt(
+        self, model: ModelRef, image: ImageSource, prompts: Sequence[Prompt], *, client: str = ""
+    ) -> Prediction:
+        """Predict one image with what an annotator says of it; see `limner.plugin.Prompted`."""
         ...
 
     def warm(self, model: ModelRef) -> None:

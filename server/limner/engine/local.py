@@ -19,14 +19,26 @@ from limner.engine.messages import (
     ModelSource,
     PickRows,
     Predict,
+    PromptImage,
     Train,
     Warm,
 )
+from limner.engine.prompts import plain_prompts
 from limner.engine.tickets import Ticket
 from limner.engine.waiting import attend, await_answer
 from limner.errors import EngineError
 from limner.images import ImageSource
-from limner.plugin import Described, Evaluation, FloatArray, Pick, Pool, Prediction, Trained, Watch
+from limner.plugin import (
+    Described,
+    Evaluation,
+    FloatArray,
+    Pick,
+    Pool,
+    Prediction,
+    Prompt,
+    Trained,
+    Watch,
+)
 from limner.registry import APPS, STRATEGIES, Group, PluginSource, Registry, merged_options
 from limner.settings import EngineSettings
 
@@ -107,6 +119,18 @@ class LocalEngine:
             limit_s = self._settings.predict_timeout_s
             ticket = Ticket(command, limit_s=limit_s, priority=Priority.INTERACTIVE, client=client)
             return cast(FloatArray, await_answer(crew.predictions, ticket))
+
+    def prompt(
+        self, model: ModelRef, image: ImageSource, prompts: Sequence[Prompt], *, client: str = ""
+    ) -> Prediction:
+        """Predict one image with what an annotator says of it; see `Engine.prompt`."""
+        with self._lent(APPS, model.app) as (crew, source):
+            command = PromptImage(
+                model=self._model(model, source), image=image, prompts=plain_prompts(prompts)
+            )
+            limit_s = self._settings.predict_timeout_s
+            ticket = Ticket(command, limit_s=limit_s, priority=Priority.INTERACTIVE, client=client)
+            return cast(Prediction, await_answer(crew.predictions, ticket))
 
     def warm(self, model: ModelRef) -> None:
         """Load a model ahead of its first request; see `Engine.warm`.

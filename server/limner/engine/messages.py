@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from limner.engine.interface import CaseSource, TrainTask
 from limner.images import ImageSource
-from limner.plugin import Json, LabelSchema, Pool, Progress, Task
+from limner.plugin import Json, LabelSchema, Pool, Progress, Prompt, Task
 from limner.registry import PluginSource
 
 
@@ -62,6 +62,15 @@ class Explain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptImage:
+    """Predict an image with what an annotator says of it. Answered with a `Prediction`."""
+
+    model: ModelSource
+    image: ImageSource
+    prompts: tuple[Prompt, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Describe:
     """Describe an image. Answered with a `Described`."""
 
@@ -96,7 +105,7 @@ class PickRows:
     seed: int
 
 
-Command: TypeAlias = Warm | Predict | Explain | Describe | Train | Evaluate | PickRows
+Command: TypeAlias = Warm | Predict | Explain | PromptImage | Describe | Train | Evaluate | PickRows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,22 @@
-"""What a worker does for one image: predict, or predict and describe."""
+"""What a worker does for one image: predict, with prompts or without, explain or describe."""
 
 from __future__ import annotations
 
 from limner.engine.ahead import ReadAhead
 from limner.engine.answers import checked_described, checked_map, checked_prediction
 from limner.engine.failures import contract, foreign_code
-from limner.engine.messages import Describe, Explain, Predict
+from limner.engine.messages import Describe, Explain, Predict, PromptImage
 from limner.engine.warm import WarmModels, app_words
 from limner.errors import PluginFailed
-from limner.plugin import Described, Describes, Explains, FloatArray, Prediction, PredictRequest
+from limner.plugin import (
+    Described,
+    Describes,
+    Explains,
+    FloatArray,
+    Prediction,
+    PredictRequest,
+    Prompted,
+)
 
 
 def predict(command: Predict, models: WarmModels, ahead: ReadAhead) -> Prediction:
@@ -42,6 +50,24 @@ def explain(command: Explain, models: WarmModels, ahead: ReadAhead) -> FloatArra
         answer = model.explain(image, command.value)
     with contract(app_words(source.app), "explain"):
         return checked_map(answer, image)
+
+
+def prompt(command: PromptImage, models: WarmModels, ahead: ReadAhead) -> Prediction:
+    """Predict one image with what an annotator says of it.
+
+    Raises:
+        LimnerError: The image cannot be read, or the app failed or broke the contract.
+    """
+    source = command.model
+    model = models.model(source)
+    if not isinstance(model, Prompted):
+        raise PluginFailed(f"{app_words(source.app)} has a model that takes no prompts.")
+    image = ahead.take(command.image)
+    request = PredictRequest()
+    with foreign_code(app_words(source.app), "prompt"):
+        answer = model.prompt(image, command.prompts, request)
+    with contract(app_words(source.app), "prompt"):
+        return checked_prediction(answer, image, source.schema, source.app.task, request)
 
 
 def describe(command: Describe, models: WarmModels, ahead: ReadAhead) -> Described:

@@ -32,6 +32,7 @@ from limner.engine.messages import (
     Leave,
     PickRows,
     Predict,
+    PromptImage,
     Ready,
     Reported,
     Setup,
@@ -41,7 +42,7 @@ from limner.engine.messages import (
     Work,
 )
 from limner.engine.picker import pick_rows
-from limner.engine.predictor import describe, explain, predict
+from limner.engine.predictor import describe, explain, predict, prompt
 from limner.engine.reporting import Reporter
 from limner.engine.warm import WarmModels
 from limner.errors import EngineError, LimnerError, PluginFailed, WorkerOutOfMemory
@@ -139,6 +140,8 @@ class Worker:
                 return predict(command, self._models, self._ahead)
             case Explain():
                 return explain(command, self._models, self._ahead)
+            case PromptImage():
+                return prompt(command, self._models, self._ahead)
             case Describe():
                 return describe(command, self._models, self._ahead)
             case Train():

@@ -26,6 +26,7 @@ from limner.plugin.manifest import (
     AppManifest,
     Manifest,
     Option,
+    PromptKind,
     StrategyManifest,
     Task,
     manifest_problems,
@@ -38,7 +39,15 @@ from limner.plugin.prediction import (
     Prediction,
     PredictRequest,
 )
-from limner.plugin.protocols import App, Describes, Evaluates, Explains, Predicts, Trains
+from limner.plugin.protocols import (
+    App,
+    Describes,
+    Evaluates,
+    Explains,
+    Predicts,
+    Prompted,
+    Trains,
+)
 from limner.plugin.schema import BACKGROUND, LabelClass, LabelSchema
 from limner.plugin.strategy import Need, Pick, Pool, Strategy
 from limner.plugin.training import Case, Progress, Trained, TrainRequest, Watch
@@ -82,6 +91,8 @@ __all__ = [
     "Predicts",
     "Progress",
     "Prompt",
+    "PromptKind",
+    "Prompted",
     "Stopped",
     "Strategy",
     "StrategyManifest",

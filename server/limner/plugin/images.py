@@ -1,4 +1,4 @@
-"""What crosses the border as pixels: images, and the three kinds of answer.
+"""What crosses the border as pixels: images, prompts, and the three kinds of answer.
 
 Axes are those of the file on disk. A volume's spatial axes are the voxel indices (i, j, k) that its
 affine maps to millimetres; a picture's are (row, column). Geometry travels with the array and comes
@@ -94,15 +94,21 @@ Answer: TypeAlias = Mask | Instances | ClassScores
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prompt:
-    """What an annotator gives a model beside the image."""
+    """What an annotator says of one class, beside the image. The arrays are read-only.
+
+    What a kind of prompt does not say is an array of no rows, or no scribble.
+    """
 
     points: FloatArray
-    """(n, d), voxel indices along the spatial axes."""
+    """(n, d), the voxels that were clicked: indices in the order of the file's axes, (row, column)
+    of a picture and (i, j, k) of a volume. Whole numbers, inside the image."""
     positive: npt.NDArray[np.bool_]
-    """(n,), True where a point belongs to the object."""
+    """(n,), True where a point belongs to the class, False where it does not."""
     boxes: FloatArray
-    """(n, 2 * d), as in `Instances.boxes`."""
+    """(m, 2 * d), around something of the class: first corner then last, in voxels in the order of
+    the file's axes; the last corner is one past the end. Inside the image, and not empty."""
     scribble: npt.NDArray[np.uint8] | None = None
-    """(*spatial), 0 nothing said, 1 object, 2 not the object."""
+    """(*spatial), of the image's own shape: 0 nothing said, 1 of the class, 2 not of the class.
+    None where nobody scribbled."""
     value: int = 1
-    """Class of the schema that the prompt is about."""
+    """The class that all of it is about, as the schema has it; never background."""

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from limner.plugin.strategy import Need
 from limner.plugin.values import Json
 
-CONTRACT_VERSION = "1.2"
+CONTRACT_VERSION = "1.3"
 """Version of this contract. A plugin made for the same major version works."""
 
 
@@ -35,6 +35,15 @@ class Ability(StrEnum):
     TRAIN = "train"
     EVALUATE = "evaluate"
     EXPLAIN = "explain"
+    PROMPT = "prompt"
+
+
+class PromptKind(StrEnum):
+    """A way for an annotator to say something to a model; a part of `Prompt`."""
+
+    POINTS = "points"
+    BOXES = "boxes"
+    SCRIBBLES = "scribbles"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +102,8 @@ class AppManifest:
     """SPDX identifier of the code's licence, such as `Apache-2.0`."""
     max_classes: int | None = None
     """Most classes that a schema may have; None for no limit."""
+    prompts: frozenset[PromptKind] = frozenset()
+    """Kinds of prompt that its models take; empty without the ability `prompt`."""
     options: Mapping[str, Option] = field(default_factory=dict)
     """Settings that a project may give, by name."""
     contract: str = CONTRACT_VERSION
@@ -176,6 +187,7 @@ def _app_problems(manifest: AppManifest) -> Iterator[str]:
         yield f"dimensions {sorted(manifest.dimensions)} are not 2, 3 or both"
     if manifest.max_classes is not None and manifest.max_classes < 1:
         yield f"max_classes {manifest.max_classes} leaves no class"
+    yield from _prompt_problems(manifest)
     for name, option in manifest.options.items():
         bounds = {"minimum": option.minimum, "maximum": option.maximum}
         odd = [which for which, bound in bounds.items() if not _is_bound(bound)]
@@ -183,6 +195,18 @@ def _app_problems(manifest: AppManifest) -> Iterator[str]:
         if not odd:
             for problem in option.problems(option.default):
                 yield f"option {name}: the default {problem}"
+
+
+def _prompt_problems(manifest: AppManifest) -> Iterator[str]:
+    known = [each.value for each in PromptKind]
+    is_able = Ability.PROMPT in manifest.abilities
+    if is_able and not manifest.prompts:
+        yield f"it has the ability 'prompt' and names no kind in prompts: take some of {known}"
+    if manifest.prompts and not is_able:
+        yield "it names kinds in prompts and lacks the ability 'prompt': give it, or name none"
+    for kind in sorted(manifest.prompts, key=str):
+        if kind not in set(PromptKind):
+            yield f"prompt {kind!r} is none of {known}"
 
 
 def _is_bound(bound: object) -> bool:

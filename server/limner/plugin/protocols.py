@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from limner.plugin.images import FloatArray, Image
+from limner.plugin.images import FloatArray, Image, Prompt
 from limner.plugin.prediction import (
     Described,
     Evaluation,
@@ -73,6 +73,30 @@ class Explains(Protocol):
 
         Raises:
             UnsuitableInput: As in `Predicts.predict`.
+        """
+        ...
+
+
+@runtime_checkable
+class Prompted(Protocol):
+    """A loaded model that an annotator tells what is where: by clicks, boxes and scribbles."""
+
+    def prompt(
+        self, image: Image, prompts: Sequence[Prompt], request: PredictRequest
+    ) -> Prediction:
+        """Answer for one image with what the prompts say, in the image's own geometry.
+
+        Every call has all that was said so far: nothing is remembered from one to the next.
+
+        Args:
+            image: The image.
+            prompts: One for each class that something was said about, by `Prompt.value`, of the
+                kinds that the manifest names. Empty asks for a plain prediction.
+            request: As in `Predicts.predict`.
+
+        Raises:
+            UnsuitableInput: As in `Predicts.predict`, or a prompt does not lie on the image, or is
+                about a class that the schema lacks.
         """
         ...
 

@@ -19,6 +19,7 @@ from limner.plugin import (
     Manifest,
     Need,
     Option,
+    PromptKind,
     StrategyManifest,
     Task,
 )
@@ -62,6 +63,8 @@ def manifest_from(data: Mapping[str, Any]) -> Manifest:
         _expect("task", given.get("task"), str, "text")
         given["task"] = _member(given["task"], Task)
         given["abilities"] = _words(given, "abilities", Ability)
+        given.setdefault("prompts", [])  # what was written under contract 1.2 has no such field
+        given["prompts"] = _words(given, "prompts", PromptKind)
         _expect("dimensions", given.get("dimensions"), list, "a set of numbers")
         for each in given["dimensions"]:
             _expect("dimensions", each, int, "a set of whole numbers")

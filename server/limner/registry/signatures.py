@@ -19,8 +19,9 @@ STRATEGY_METHODS: Final[Methods] = {"pick": ("pool", "count", "seed")}
 def plugin_problems(plugin: object, manifest: Manifest) -> list[str]:
     """List the methods that a made plugin lacks or declares with other parameters.
 
-    A model's methods (`predict`, `describe`, `evaluate`, `explain`) can be seen before there are
-    weights only where `load` is annotated with the model's own class; they are checked then.
+    A model's methods (`predict`, `describe`, `evaluate`, `explain`, `prompt`) can be seen before
+    there are weights only where `load` is annotated with the model's own class; they are checked
+    then.
     """
     if not isinstance(manifest, AppManifest):
         return list(_missing(plugin, STRATEGY_METHODS))
@@ -42,6 +43,8 @@ def model_methods(manifest: AppManifest) -> Methods:
         methods["evaluate"] = ("cases", "watch")
     if Ability.EXPLAIN in manifest.abilities:
         methods["explain"] = ("image", "value")
+    if Ability.PROMPT in manifest.abilities:
+        methods["prompt"] = ("image", "prompts", "request")
     return methods
 
 

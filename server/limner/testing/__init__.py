@@ -23,6 +23,7 @@ pytest.register_assert_rewrite(
             "inputs",
             "instances",
             "predictions",
+            "prompts",
             "segmentation",
             "stopping",
             "strategies",

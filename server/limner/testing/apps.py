@@ -14,6 +14,7 @@ from limner.testing.fixtures import AppFixtures
 from limner.testing.inputs import InputChecks
 from limner.testing.instances.checks import InstancesChecks
 from limner.testing.predictions import PredictionChecks
+from limner.testing.prompts import PromptChecks
 from limner.testing.segmentation.checks import SegmentationChecks
 from limner.testing.stopping import StoppingChecks
 from limner.testing.trainings import TrainingChecks
@@ -67,3 +68,5 @@ def _further_checks(manifest: AppManifest) -> Iterator[type[AppFixtures]]:
     yield _OF_TASK[manifest.task]
     if Ability.EXPLAIN in manifest.abilities:
         yield ExplanationChecks
+    if Ability.PROMPT in manifest.abilities:
+        yield PromptChecks

@@ -24,6 +24,7 @@ from limner.plugin import (
     Prediction,
     PredictRequest,
     Progress,
+    Prompt,
     Stopped,
     Task,
     Trained,
@@ -78,6 +79,20 @@ class OddModel:
         if self._how == "environment":
             threads = int(os.environ["OMP_NUM_THREADS"])
             array.flat[:2] = [self._threads, threads]
+        return Prediction(answer=Mask(array=array, spacing=image.spacing, affine=image.affine))
+
+    def prompt(
+        self, image: Image, prompts: Sequence[Prompt], request: PredictRequest
+    ) -> Prediction:
+        if self._how == "no mask":
+            return None  # type: ignore[return-value]
+        if self._how == "stumble":
+            raise IndexError("too far")
+        if self._how == "write":
+            prompts[0].points[0] = 0
+        array = np.full(image.shape, 7 if self._how == "odd value" else 1, np.uint8)
+        if self._how == "short mask":
+            array = array[..., :-1]
         return Prediction(answer=Mask(array=array, spacing=image.spacing, affine=image.affine))
 
     def evaluate(self, cases: Sequence[Case], watch: Watch) -> Evaluation:
