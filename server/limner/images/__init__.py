@@ -15,7 +15,9 @@ from limner.images.labels import (
     read_label,
 )
 from limner.images.masks import check_mask, encode_mask, read_mask
+from limner.images.raw_mask import read_raw_mask
 from limner.images.reading import read_header, read_image
+from limner.images.recoding import recoded
 from limner.images.source import ImageSource
 from limner.images.suffixes import (
     IMAGE_SUFFIXES,
@@ -47,4 +49,6 @@ __all__ = [
     "read_image",
     "read_label",
     "read_mask",
+    "read_raw_mask",
+    "recoded",
 ]

@@ -52,12 +52,20 @@ class ImageFile(Protocol):
 class Format(Protocol):
     """What a format's module offers."""
 
+    MASK_DTYPES: tuple[str, ...]
+    """Names of the types that the values of a mask may have in this format."""
+
     def open_file(self, path: Path, suffix: str) -> ImageFile:
         """Read the header of one file; the suffix is one that leads to this module."""
         ...
 
-    def encode(self, mask: npt.NDArray[Any], header: Header, suffix: str) -> bytes:
-        """Write a mask, (*spatial) of uint8 or uint16, with the geometry of an image's header."""
+    def encode(
+        self, mask: npt.NDArray[Any], header: Header, suffix: str, *, compress: bool | None = None
+    ) -> bytes:
+        """Write a mask, (*spatial) of one of `MASK_DTYPES`, with the geometry of a header.
+
+        Formats that leave a choice pack the values unless `compress` is False; others ignore it.
+        """
         ...
 
 

@@ -85,11 +85,19 @@ def encode_instance_map(
         UnsupportedFormat: More objects of a class, or a higher class value, than a map can tell.
         ImageError: As in `limner.images.encode_mask`.
     """
+    return encode_mask(painted_instances(instances, header, schema), header, suffix)
+
+
+def painted_instances(instances: Instances, header: Header, schema: LabelSchema) -> Mask:
+    """Return the numbers that `encode_instance_map` writes, on the image's geometry.
+
+    Raises:
+        UnsupportedFormat: More objects of a class, or a higher class value, than a map can tell.
+    """
     painted = to_instance_map(instances, header.shape)
     if len(schema.classes) > 1:
         painted = _numbered_by_class(instances.classes, schema)[painted]
-    mask = Mask(array=painted, spacing=header.spacing, affine=header.affine)
-    return encode_mask(mask, header, suffix)
+    return Mask(array=painted, spacing=header.spacing, affine=header.affine)
 
 
 def check_cuts(name: str, boxes: npt.NDArray[Any], limits: Limits) -> None:

@@ -33,6 +33,8 @@ _ADOBE = 0xEE
 _METADATA = (*range(0xE1, 0xF0), 0xFE)
 _TAIL = 1 << 16
 
+MASK_DTYPES: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JpegFile:
@@ -105,7 +107,9 @@ def open_file(path: Path, suffix: str) -> JpegFile:
     return JpegFile(path=path, layout=layout)
 
 
-def encode(mask: npt.NDArray[Any], header: Header, suffix: str) -> bytes:
+def encode(
+    mask: npt.NDArray[Any], header: Header, suffix: str, *, compress: bool | None = None
+) -> bytes:
     """Refuse: see the module's first line."""
     raise UnsupportedFormat("JPEG changes values, so it cannot carry a mask. Use PNG or TIFF.")
 

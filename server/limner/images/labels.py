@@ -114,6 +114,8 @@ def encode_answer(
     suffix: str,
     *,
     file_name: str = "",
+    dtype: str | None = None,
+    compress: bool | None = None,
 ) -> bytes:
     """Write a label or a prediction as a file. The same answer gives the same bytes.
 
@@ -123,13 +125,15 @@ def encode_answer(
         schema: The classes.
         suffix: One of `label_suffixes`.
         file_name: What a COCO file says that its image is called.
+        dtype: Type of a mask's values, as in `encode_mask`; other answers do not look at it.
+        compress: Whether a mask is packed, as in `encode_mask`; other answers do not look at it.
 
     Raises:
         UnsupportedFormat: The format cannot carry such an answer.
         ImageError: As in `encode_mask`, `encode_instance_map`, `encode_coco`.
     """
     if isinstance(answer, Mask):
-        return encode_mask(answer, header, suffix)
+        return encode_mask(answer, header, suffix, dtype=dtype, compress=compress)
     task = Task.INSTANCES if isinstance(answer, Instances) else Task.CLASSIFICATION
     _check_suffix(suffix, label_suffixes(task, header.kind), header, "written")
     if isinstance(answer, ClassScores):

@@ -14,6 +14,7 @@ from limner.images.faults import image_errors
 from limner.images.formats import format_of
 from limner.images.geometry import affine_text, same_place
 from limner.images.header import Header
+from limner.images.number_types import of_type
 from limner.images.reading import check_finite, open_checked
 from limner.images.suffixes import mask_suffixes
 from limner.plugin import LabelSchema, Mask
@@ -103,18 +104,32 @@ def check_place(mask: Mask, header: Header) -> None:
             )
 
 
-def encode_mask(mask: Mask, header: Header, suffix: str) -> bytes:
+def encode_mask(
+    mask: Mask,
+    header: Header,
+    suffix: str,
+    *,
+    dtype: str | None = None,
+    compress: bool | None = None,
+) -> bytes:
     """Write a mask with its image's own geometry. The same mask gives the same bytes.
 
     Args:
         mask: Of the image's shape; its own spacing and affine are not used.
         header: The image's.
         suffix: One of `limner.images.mask_suffixes(header.kind)`.
+        dtype: Type of the values on disk, by its numpy name: 8 or 16 bits without a sign in PNG,
+            whole numbers of 8 to 64 bits and floats in the others. None takes uint8 where the
+            values allow, else uint16.
+        compress: Whether NRRD and MetaImage are packed; None packs them. Other formats have no
+            choice.
 
     Raises:
         GeometryMismatch: Another shape.
-        InvalidLabelValues: Values that are no whole numbers from 0 to 65535.
-        UnsupportedFormat: The format cannot carry a mask of such an image.
+        InvalidLabelValues: Values that are no whole numbers from 0 to 65535, or too large for the
+            type.
+        UnsupportedFormat: The format cannot carry a mask of such an image, or not with such a
+            type.
     """
     allowed = mask_suffixes(header.kind)
     if suffix not in allowed:
@@ -127,7 +142,11 @@ def encode_mask(mask: Mask, header: Header, suffix: str) -> bytes:
             f"The mask has shape {tuple(mask.array.shape)}, its image {header.shape}; a mask is "
             "written on its image's own grid only."
         )
-    return format_of(suffix).encode(label_values(mask.array, "the mask"), header, suffix)
+    form = format_of(suffix)
+    values = label_values(mask.array, "the mask")
+    if dtype is not None:
+        values = of_type(values, dtype, form.MASK_DTYPES, suffix)
+    return form.encode(values, header, suffix, compress=compress)
 
 
 def label_values(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:

@@ -25,6 +25,7 @@ from limner.images.faults import truncated
 from limner.images.geometry import affine_of, checked_affine, lps_to_ras, spacing_of
 from limner.images.header import Header, Layout
 from limner.images.magic import looks_like
+from limner.images.number_types import NUMBER_TYPES
 from limner.images.reading import check_file_size
 from limner.plugin import Affine
 from limner.settings import Limits
@@ -36,7 +37,9 @@ _TYPES = {
     "MET_UINT": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }  # fmt: skip
-_WRITTEN = {"uint8": "MET_UCHAR", "uint16": "MET_USHORT"}
+_WRITTEN = {np.dtype(code).name: name for name, code in _TYPES.items()}
+
+MASK_DTYPES = NUMBER_TYPES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,18 +128,23 @@ def open_file(path: Path, suffix: str) -> MetaImageFile:
     )
 
 
-def encode(mask: npt.NDArray[Any], header: Header, suffix: str) -> bytes:
-    """Write a deflated mask with its pixels in the same file."""
+def encode(
+    mask: npt.NDArray[Any], header: Header, suffix: str, *, compress: bool | None = None
+) -> bytes:
+    """Write a mask with its pixels in the same file: deflated, or raw if `compress` is False."""
     affine = lps_to_ras(header.affine if header.affine is not None else np.eye(4))
     sides = np.linalg.norm(affine[:3, :3], axis=0)
-    packed = payload.deflate([payload.file_order(mask)], gzip=False)
+    voxels: bytes | memoryview = payload.file_order(mask)
+    packing = ["CompressedData = False"]
+    if compress is not False:
+        voxels = payload.deflate([voxels], gzip=False)
+        packing = ["CompressedData = True", f"CompressedDataSize = {len(voxels)}"]
     lines = [
         "ObjectType = Image",
         "NDims = 3",
         "BinaryData = True",
         "BinaryDataByteOrderMSB = False",
-        "CompressedData = True",
-        f"CompressedDataSize = {len(packed)}",
+        *packing,
         "TransformMatrix = " + _numbers((affine[:3, :3] / sides).T.ravel()),
         "Offset = " + _numbers(affine[:3, 3]),
         "CenterOfRotation = 0 0 0",
@@ -145,7 +153,7 @@ def encode(mask: npt.NDArray[Any], header: Header, suffix: str) -> bytes:
         f"ElementType = {_WRITTEN[mask.dtype.name]}",
         "ElementDataFile = LOCAL",
     ]
-    return "\n".join(lines).encode("ascii") + b"\n" + packed
+    return b"".join(["\n".join(lines).encode("ascii"), b"\n", voxels])
 
 
 def _numbers(values: npt.NDArray[np.float64]) -> str:

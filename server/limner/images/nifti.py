@@ -25,6 +25,7 @@ from limner.images.geometry import checked_affine
 from limner.images.header import Header, Layout
 from limner.images.magic import looks_like
 from limner.images.nifti_orientation import header_bytes, orientation_of, scaled_to_mm
+from limner.images.number_types import NUMBER_TYPES
 from limner.settings import Limits
 
 _SIZES = {348: 1, 540: 2}
@@ -41,6 +42,8 @@ _TYPES = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8",
     1280: "u8",
 }  # fmt: skip
+
+MASK_DTYPES = NUMBER_TYPES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +135,10 @@ def open_file(path: Path, suffix: str) -> NiftiFile:
     )
 
 
-def encode(mask: npt.NDArray[Any], header: Header, suffix: str) -> bytes:
-    """Write a mask with the image's own qform and sform."""
+def encode(
+    mask: npt.NDArray[Any], header: Header, suffix: str, *, compress: bool | None = None
+) -> bytes:
+    """Write a mask with the image's own qform and sform; the suffix alone says if it is packed."""
     start = header_bytes(header, mask.dtype)
     voxels = payload.file_order(mask)
     if suffix == ".nii.gz":

@@ -26,6 +26,7 @@ from limner.images.geometry import lps_to_ras, spacing_of
 from limner.images.header import Header, Layout
 from limner.images.magic import looks_like
 from limner.images.nrrd_axes import axes_of
+from limner.images.number_types import NUMBER_TYPES
 from limner.settings import Limits
 
 _LONGEST_HEADER = 1 << 22
@@ -48,7 +49,9 @@ _TYPE_NAMES = {
     "f8": ("double",),
 }  # fmt: skip
 _TYPES = {name: code for code, names in _TYPE_NAMES.items() for name in names}
-_WRITTEN = {"uint8": "uint8", "uint16": "uint16"}
+_WRITTEN = {name: name for name in NUMBER_TYPES} | {"float32": "float", "float64": "double"}
+
+MASK_DTYPES = NUMBER_TYPES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +152,14 @@ def open_file(path: Path, suffix: str) -> NrrdFile:
     )
 
 
-def encode(mask: npt.NDArray[Any], header: Header, suffix: str) -> bytes:
-    """Write a gzipped mask in left-posterior-superior space, as ITK and 3D Slicer do."""
+def encode(
+    mask: npt.NDArray[Any], header: Header, suffix: str, *, compress: bool | None = None
+) -> bytes:
+    """Write a mask in left-posterior-superior space, as ITK and 3D Slicer do.
+
+    Its values are gzipped, or raw where `compress` is False.
+    """
+    encoding = _RAW if compress is False else _GZIP
     affine = lps_to_ras(header.affine if header.affine is not None else np.eye(4))
     lines = [
         "NRRD0004",
@@ -161,11 +170,14 @@ def encode(mask: npt.NDArray[Any], header: Header, suffix: str) -> bytes:
         "space directions: " + " ".join(_vector(affine[:3, axis]) for axis in range(3)),
         "kinds: domain domain domain",
         "endian: little",
-        "encoding: gzip",
+        f"encoding: {encoding}",
         "space origin: " + _vector(affine[:3, 3]),
     ]
     head = "\n".join(lines).encode("ascii") + b"\n\n"
-    return head + payload.deflate([payload.file_order(mask)], gzip=True)
+    voxels = payload.file_order(mask)
+    if encoding == _RAW:
+        return b"".join([head, voxels])
+    return head + payload.deflate([voxels], gzip=True)
 
 
 def _vector(values: npt.NDArray[np.float64]) -> str:

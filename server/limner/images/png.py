@@ -38,6 +38,8 @@ _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 
 _STRETCH = {2: 85, 4: 17}
 """What decoders multiply 2 and 4 bit greys by."""
 
+MASK_DTYPES = ("uint8", "uint16")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PngFile:
@@ -116,8 +118,10 @@ def open_file(path: Path, suffix: str) -> PngFile:
     return PngFile(path=path, layout=layout, depth=depth, colour=colour)
 
 
-def encode(mask: npt.NDArray[Any], header: Header, suffix: str) -> bytes:
-    """Write a mask as grey values of 8 or 16 bit."""
+def encode(
+    mask: npt.NDArray[Any], header: Header, suffix: str, *, compress: bool | None = None
+) -> bytes:
+    """Write a mask as grey values of 8 or 16 bit, always packed."""
     import imagecodecs
 
     return bytes(imagecodecs.png_encode(np.ascontiguousarray(mask), level=payload.LEVEL))

@@ -24,6 +24,7 @@ from limner.images.faults import truncated
 from limner.images.header import Header, Layout
 from limner.images.jpeg import frame_size
 from limner.images.magic import looks_like
+from limner.images.number_types import NUMBER_TYPES
 from limner.images.quiet import silence
 from limner.settings import Limits
 
@@ -38,6 +39,8 @@ _OPACITY = (1, 2)
 _MOST_PAGES = 64
 _MOST_TAGS = 4096
 _FIRST_PRIVATE_TAG = 32_768
+
+MASK_DTYPES = NUMBER_TYPES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +149,10 @@ def open_file(path: Path, suffix: str) -> TiffFile:
         )
 
 
-def encode(mask: npt.NDArray[Any], header: Header, suffix: str) -> bytes:
-    """Write a mask as deflated grey values of 8 or 16 bit, without date or program."""
+def encode(
+    mask: npt.NDArray[Any], header: Header, suffix: str, *, compress: bool | None = None
+) -> bytes:
+    """Write a mask as deflated grey values, without date or program; always packed."""
     import tifffile
 
     out = io.BytesIO()
