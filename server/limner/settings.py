@@ -105,6 +105,9 @@ class ProjectSettings(_Settings):
     app_options: dict[str, Any] = Field(
         default_factory=dict, description="Options of the app, as its manifest lists them."
     )
+    strategy_options: dict[str, Any] = Field(
+        default_factory=dict, description="Options of the strategy, as its manifest lists them."
+    )
     gate: GateSettings = Field(default_factory=GateSettings)
 
 
@@ -156,6 +159,42 @@ class EngineSettings(_Settings):
     warm_models: int = Field(default=2, ge=1, description="Models that a predictor keeps loaded.")
 
 
+class DicomWebSettings(_Settings):
+    """A DICOMweb server that viewers reach through this one."""
+
+    url: str = Field(pattern=r"^https?://[^\s]+$", description="Its root, such as of Orthanc's.")
+    username: str = Field(default="", description="For basic authentication; empty for none.")
+    password: SecretStr | None = Field(default=None, description="For basic authentication.")
+    qido_prefix: str = Field(default="", description="Path below the root for queries.")
+    wado_prefix: str = Field(default="", description="Path below the root for retrieval.")
+    stow_prefix: str = Field(default="", description="Path below the root for storage.")
+    timeout_s: float = Field(default=30, gt=0, description="A request that takes longer fails.")
+
+
+class MonaiLabelSettings(_Settings):
+    """How clients of MONAI Label are served."""
+
+    project: Name | None = Field(
+        default=None,
+        description="The project that is served at the root; the only one of the settings where "
+        "nothing is said. Every project is served under /monai/PROJECT.",
+    )
+    origins: tuple[str, ...] = Field(
+        default=(),
+        description="Origins of web pages that may ask, such as https://viewer.example.org; * for "
+        "any. Pages of this machine always may, and where a token is needed any page that has it.",
+    )
+    session_expiry_s: float = Field(
+        default=3600, gt=0, description="How long a session lasts after its last use, at most."
+    )
+    ohif: Path | None = Field(
+        default=None, description="Folder of a built OHIF viewer, served under /ohif."
+    )
+    dicomweb: DicomWebSettings | None = Field(
+        default=None, description="DICOMweb server behind /proxy/dicom."
+    )
+
+
 class Settings(_Settings):
     """The whole server."""
 
@@ -178,4 +217,5 @@ class Settings(_Settings):
     )
     limits: Limits = Field(default_factory=Limits)
     engine: EngineSettings = Field(default_factory=EngineSettings)
+    monai_label: MonaiLabelSettings = Field(default_factory=MonaiLabelSettings)
     projects: tuple[ProjectConfig, ...] = ()

@@ -27,6 +27,8 @@ from limner.loop.models import Models
 from limner.loop.progress import ProgressReports
 from limner.loop.projects import Projects
 from limner.loop.samples import Samples
+from limner.loop.sessions import Sessions
+from limner.loop.tags import Tags
 from limner.records import counts
 from limner.records import projects as project_rows
 from limner.records import queue as queue_rows
@@ -134,11 +136,18 @@ class House:
             self.clock,
             self.limits,
         )
+        self.tags = Tags(self.records, self.projects, self.events, self.clock)
+        self.sessions = self.make_sessions()
         self.ingest = Ingest(
             self.records, self.projects, self.labels, self.jobs, self.events, self.clock
         )
         self.progress = ProgressReports(self.records, self.projects, self.models, self.jobs)
         self.exports = Exports(self.records, self.projects, self.blobs)
+
+    def make_sessions(self) -> Sessions:
+        """Make the sessions, as a start of the service does; they last an hour."""
+        folder = self.root / "home" / "sessions"
+        return Sessions(self.records, self.projects, folder, self.clock, 3600)
 
     def config(self, **changes: Any) -> ProjectConfig:
         settings = {"strategy": "unsure", "cold_start": "in-turn"} | changes.pop("settings", {})
@@ -241,9 +250,9 @@ class House:
             **more,
         )
 
-    def next(self, annotator: str = "ann") -> Lent:
+    def next(self, annotator: str = "ann", strategy: str | None = None) -> Lent:
         """Lend a sample; there has to be one."""
-        lent = self.assignments.next("liver", annotator)
+        lent = self.assignments.next("liver", annotator, strategy)
         assert isinstance(lent, Lent), lent
         return lent
 

@@ -289,6 +289,84 @@ def test_validation_is_drawn_regardless_of_the_queue(make_house: Any) -> None:
     assert drawn[0] == drawn[1] == [each.id for each in in_turn[:-4:-1]]
 
 
+def test_random_that_is_asked_for_does_not_look_at_the_queue(lending: Any) -> None:
+    samples = lending.pool(6)
+    in_turn = sorted(samples, key=lambda each: each.draw)
+    lending.queue(in_turn[:2:-1])
+    lent = [lending.next(strategy="random") for _ in range(4)]
+    assert [each.sample.id for each in lent] == [each.id for each in in_turn[:4]]
+    assert {each.assignment.strategy for each in lent} == {"random"}
+    assert "as was asked for" in lent[0].assignment.reason
+    # What was lent has left the queue, and the queue goes on in its order.
+    assert lending.next().sample.id == in_turn[5].id
+    assert lending.kept_counts() == lending.scanned_counts()
+
+
+def test_first_that_is_asked_for_goes_by_name(lending: Any) -> None:
+    for name in ("b/2.nii", "c.nii", "a.nii", "b/10.nii"):
+        lending.volume(name)
+    lending.ingest.sync("liver")
+    lending.queue(lending.samples.list("liver").items)
+    lent = [lending.next(strategy="first") for _ in range(4)]
+    assert [each.sample.name for each in lent] == ["a", "b/10", "b/2", "c"]
+    assert {each.assignment.strategy for each in lent} == {"first"}
+    assert lending.projects.get("liver").queued == 0
+
+
+def test_first_passes_over_what_others_hold_or_one_has_skipped(lending: Any) -> None:
+    lending.pool(3)
+    first, second = lending.next("bob", "first"), lending.next("ann", "first")
+    lending.assignments.skip(second.assignment.id, "blurred")
+    third = lending.next("ann", "first")
+    names = [each.sample.name for each in (first, second, third)]
+    assert names == ["case0000", "case0001", "case0002"]
+    assert "held by others" in reason(lending.assignments.next("liver", "ann", "first"))
+
+
+def test_the_own_strategy_that_is_asked_for_is_the_queue(lending: Any) -> None:
+    samples = lending.pool(4)
+    lending.queue(samples[::-1])
+    lent = lending.next(strategy="unsure")
+    assert (lent.sample.id, lent.assignment.strategy) == (samples[3].id, "unsure")
+    assert lent.assignment.reason == "place 0"
+
+
+@pytest.mark.parametrize("strategy", ["", "in-turn", "Random", "epistemic", "x" * 5000])
+def test_an_unknown_strategy_is_not_found_and_lends_nothing(lending: Any, strategy: str) -> None:
+    lending.pool(1)
+    with pytest.raises(NotFound, match="hands out by unsure, random, first") as refused:
+        lending.assignments.next("liver", "ann", strategy)
+    assert len(str(refused.value)) < 300
+    assert lending.assignments.held("liver", "ann") == []
+    assert lending.projects.get("liver").next_calls == 0
+
+
+@pytest.mark.parametrize("strategy", ["random", "first"])
+def test_validation_turns_come_whatever_is_asked_for(house: Any, strategy: str) -> None:
+    house.project(max_held=100)
+    in_turn = sorted(house.pool(20), key=lambda each: each.draw)
+    lent = [house.next(strategy=strategy) for _ in range(10)]
+    drawn = [n for n, each in enumerate(lent, 1) if each.assignment.purpose == "validation"]
+    assert drawn == [3, 8]
+    # They are drawn from the far end of the random order, as ever.
+    assert {lent[number - 1].sample.id for number in drawn} == {each.id for each in in_turn[-2:]}
+
+
+@pytest.mark.parametrize("strategy", ["random", "first"])
+def test_what_is_asked_for_is_never_a_sample_of_the_validation_set(
+    house: Any, strategy: str
+) -> None:
+    house.project(validation_share=0.5, validation_target=2, max_held=100)
+    house.pool(6)
+    for _ in range(2):
+        house.next("bob")
+    for each in house.assignments.held("liver", "bob"):
+        house.assignments.release(each.id)
+    lent = [house.next("ann", strategy) for _ in range(6)]
+    for each in lent:
+        assert (each.assignment.purpose == "validation") == each.sample.is_validation
+
+
 def test_a_low_queue_asks_for_picks_while_samples_wait(house: Any) -> None:
     house.project(validation_share=0, queue_length=10)
     samples = house.pool(30)

@@ -33,6 +33,7 @@ class Walk:
             + [self.submit] * 5
             + [self.release, self.skip, self.renew, self.review, self.expire, self.requeue]
             + [self.look, self.put_aside, self.remove, self.unlabelled_draft]
+            + [self.keep, self.withdraw]
         )
         try:
             action()
@@ -56,7 +57,8 @@ class Walk:
         return self.random.choice(self.assignments[-10:])
 
     def next(self) -> None:
-        answer = self.house.assignments.next("liver", self.annotator())
+        strategy = self.random.choice([None, None, "random", "first"])
+        answer = self.house.assignments.next("liver", self.annotator(), strategy)
         if isinstance(answer, Lent):
             self.assignments.append(answer.assignment.id)
 
@@ -76,6 +78,14 @@ class Walk:
             self.sample().id, self.annotator(), state=self.random.choice(["draft", "submitted"])
         )
         self.labels.append(given.label.id)
+
+    def keep(self) -> None:
+        """Keep a draft under a tag, which counts nowhere."""
+        self.house.submit(self.sample().id, self.annotator(), state="draft", tag="original")
+
+    def withdraw(self) -> None:
+        tag = self.random.choice(["", "original"])
+        self.house.tags.withdraw("liver", self.sample().id, tag, "chief")
 
     def release(self) -> None:
         self.house.assignments.release(self.assignment())

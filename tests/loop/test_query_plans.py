@@ -13,11 +13,12 @@ from sqlalchemy import event
 from limner.records import audit, idempotency, store_problems
 from limner.records import labels as label_rows
 from limner.records import samples as sample_rows
+from limner.records import tags as tag_rows
 from limner.records.idempotency import KeptAnswer
 
 FORBIDDEN = re.compile(
     r"SCAN (samples|labels|assignments|queue|descriptions|predictions|skips|audit|idempotency|"
-    r"model_versions|jobs)\b"
+    r"model_versions|jobs|label_remarks|sample_remarks)\b"
 )
 
 
@@ -81,10 +82,28 @@ def act(house: Any) -> None:
     house.samples.delete("liver", house.samples.list("liver", name="new").items[0].id, "chief")
     house.progress.report("liver")
     b"".join(house.exports.stream("liver", "nnunet"))
+    for strategy in ("random", "first"):
+        house.assignments.next("liver", "cy", strategy)
+    keep(house, samples[1].id)
     house.projects.list()
     house.projects.change("liver", title="Livers", actor="chief")
     settings = house.projects.get("liver").settings
     house.projects.open_all([house.config(title="Other", settings=settings)])
+
+
+def keep(house: Any, sample_id: int) -> None:
+    """Do what clients do that keep labels by tag, remarks and sessions."""
+    label = house.submit(sample_id, "cy", state="draft", tag="original", remarks={"a": 1}).label
+    house.tags.remark_label(label.id, {"b": 2}, "cy")
+    house.tags.remark_sample("liver", sample_id, {"a": 1})
+    house.tags.remarks(sample_id)
+    house.tags.find("liver", sample_id, "original")
+    house.tags.counts("liver")
+    house.tags.page("liver", 0, 5)
+    house.tags.withdraw("liver", sample_id, "original", "cy")
+    session = house.sessions.create("liver", [("a.nii", io.BytesIO(b"1"))])
+    house.sessions.get("liver", session.id, touch=True)
+    house.sessions.remove("liver", session.id)
 
 
 def act_on_records(house: Any) -> None:
@@ -101,6 +120,7 @@ def act_on_records(house: Any) -> None:
         label_rows.current(tx, project.id, after=1, limit=5)
         store_problems.page(tx, project.id, after=0, limit=5)
         sample_rows.validation_ready(tx, project.id)
+        tag_rows.predicted(tx, 1, [1, 2])
 
 
 @pytest.mark.parametrize("readings", [1, 2])
@@ -124,6 +144,35 @@ def test_no_request_scans_a_table(house: Any, executed: dict[str, Any], readings
             details = [row[-1] for row in plan]
             scanned += [(statement, each) for each in details if FORBIDDEN.search(each)]
     assert scanned == []
+
+
+def plan_of(house: Any, executed: dict[str, Any], words: str) -> str:
+    """Return how the one statement with these words is run."""
+    ((statement, given),) = [(each, executed[each]) for each in executed if words in each]
+    with house.records.read() as tx:
+        cursor = tx.connection.cursor()
+        plan = cursor.execute(f"EXPLAIN QUERY PLAN {statement}", given).fetchall()
+    return "\n".join(row[-1] for row in plan)
+
+
+def test_tags_are_counted_from_their_own_index(house: Any, executed: dict[str, Any]) -> None:
+    house.project()
+    house.tags.counts("liver")
+    plan = plan_of(house, executed, "GROUP BY labels.tag")
+    assert "USING INDEX ix_labels_tag (project_id=?)" in plan
+    assert "TEMP B-TREE FOR GROUP BY" not in plan
+
+
+@pytest.mark.parametrize("readings", [1, 2])
+def test_the_first_by_name_is_found_in_the_order_of_the_names(
+    house: Any, executed: dict[str, Any], readings: int
+) -> None:
+    house.project(readings=readings, validation_share=0)
+    house.pool(3)
+    house.next(strategy="first")
+    plan = plan_of(house, executed, "ORDER BY samples.name")
+    assert "ix_samples_project_state_name (project_id=? AND state=?)" in plan
+    assert "ORDER BY" not in plan
 
 
 def test_the_check_itself_finds_a_scan(house: Any) -> None:

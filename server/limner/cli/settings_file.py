@@ -4,6 +4,8 @@
 [server]            # home, host, port, token, threads, plugins, plugin_folder, admin_token
 [limits]            # sizes of files
 [engine]            # devices, threads, time limits
+[monai_label]       # project at the root, origins of pages, ohif, session_expiry_s
+[monai_label.dicomweb]  # url, username, password of a DICOMweb server
 [[projects]]        # name, app, images, labels, adopt, title
 [projects.settings] # how its loop runs
 ```
@@ -24,12 +26,12 @@ from pydantic import BaseModel, ValidationError
 from limner.errors import SettingsError
 from limner.settings import Settings
 
-TABLES = ("server", "limits", "engine", "projects")
+TABLES = ("server", "limits", "engine", "monai_label", "projects")
 """What stands at the top of a settings file."""
 
-_OWN_TABLE = ("limits", "engine", "projects")
+_OWN_TABLE = ("limits", "engine", "monai_label", "projects")
 _PATHS = ("home", "plugin_folder")
-_SECRET = {"token", "admin_token"}
+_SECRET = {"token", "admin_token", "password"}
 _PROJECT_PATHS = ("images", "adopt")
 
 
@@ -116,6 +118,9 @@ def _absolute(given: dict[str, Any], folder: Path) -> dict[str, Any]:
     made = {name: placed(each) if name in _PATHS else each for name, each in given.items()}
     if isinstance(made.get("plugins"), list):
         made["plugins"] = [placed(each) for each in made["plugins"]]
+    viewers = made.get("monai_label")
+    if isinstance(viewers, dict) and "ohif" in viewers:
+        made["monai_label"] = {**viewers, "ohif": placed(viewers["ohif"])}
     if isinstance(made.get("projects"), list):
         made["projects"] = [
             {name: placed(each) if name in _PROJECT_PATHS else each for name, each in table.items()}

@@ -6,10 +6,11 @@ They are only listed here; what a label says is looked at when it is adopted.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from limner.errors import ImageError
 from limner.images import image_suffix, label_suffix
@@ -49,6 +50,12 @@ class Finished:
     """The same for people who look for it."""
     in_any_folder: bool = False
     """Whether the image may lie in a folder of the store that nothing is said of."""
+    author: str | None = None
+    """Who drew it; None where nothing is known of that."""
+    at: float | None = None
+    """When, in seconds since 1970, where that is known."""
+    remarks: Mapping[str, Any] = field(default_factory=dict)
+    """What is to be kept with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

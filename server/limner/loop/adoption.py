@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from limner.errors import Conflict, InvalidRequest, NotFound
 from limner.loop.adopted_sources import Adopted, Finished, find
-from limner.loop.collect import Labels
+from limner.loop.collect import ADOPTED, Labels
 from limner.loop.projects import Projects
 from limner.records import labels as label_rows
 from limner.records import samples as sample_rows
@@ -27,13 +28,15 @@ from limner.records.database import Records
 from limner.records.rows import Label, Project, Sample, SampleState
 from limner.stores.entries import Problem
 
+USABLE = frozenset({SampleState.READY, SampleState.LABELLED, SampleState.SET_ASIDE})
+"""States of samples that take a label."""
+
 _BATCH = 500
 _CLOCKS_DIFFER_S = 60.0
 """How far the clock of a file server may be from ours."""
 _MOST_PROBLEMS = 100
 """Problems of one source that are told one by one."""
 _NAMES = 5000
-_USABLE = {SampleState.READY, SampleState.LABELLED, SampleState.SET_ASIDE}
 
 
 class Adoption:
@@ -54,11 +57,31 @@ class Adoption:
             problems: What cannot be adopted is added here, with the reason.
         """
         path = project.store.get("labels")
-        if path is None:
-            return
-        look = _Look(Path(path), problems)
+        if path is not None:
+            found = find(self._wanted(project, Path(path)))
+            yield from self.adopt_found(project, found, Path(path), problems)
+
+    def adopt_found(
+        self,
+        project: Project,
+        found: Iterable[Finished | Problem],
+        path: Path,
+        problems: dict[str, str],
+        *,
+        most_problems: int | None = _MOST_PROBLEMS,
+    ) -> Iterator[str]:
+        """Adopt these labels, as far as they are not adopted yet; like `adopt`.
+
+        Args:
+            project: The project.
+            found: What was found, and what is wrong with where it was looked for.
+            path: Where that was.
+            problems: What cannot be adopted is added here, with the reason.
+            most_problems: How many are told one by one; None for all.
+        """
+        look = _Look(path, problems, most_problems)
         listed = []
-        for each in find(self._wanted(project, Path(path))):
+        for each in found:
             if isinstance(each, Problem):
                 look.report(each.path, each.problem)
             else:
@@ -96,7 +119,7 @@ class Adoption:
             if not rows:
                 return
             after = rows[-1][0]
-            yield from (name for _, name, state in rows if state in _USABLE)
+            yield from (name for _, name, state in rows if state in USABLE)
 
     def _matched(
         self, project: Project, batch: Sequence[Finished]
@@ -150,7 +173,7 @@ class Adoption:
                 look.report(found.place, f"A second label of image {sample.name!r}.")
                 continue
             look.taken.add(sample.id)
-            if sample.state not in _USABLE:
+            if sample.state not in USABLE:
                 look.report(found.place, f"A label whose image is {sample.state}.")
             elif self._is_wanted(sample, adopted.get(sample.id), found):
                 # The end of the random order that the validation set is always drawn from.
@@ -163,8 +186,10 @@ class Adoption:
             return sample.label_id is None
         if sample.label_id not in (None, adopted.id):
             return False
+        if sample.label_id is not None and found.author not in (None, adopted.author):
+            return True
         try:
-            return not self._is_same(found, adopted)
+            return not (self._is_same(found, adopted) or _is_left_over(found, adopted))
         except OSError:
             return False
 
@@ -185,6 +210,9 @@ class Adoption:
                 suffix=found.suffix,
                 origin=found.origin,
                 for_validation=for_validation,
+                author=found.author or ADOPTED,
+                remarks=found.remarks,
+                at=found.at,
             )
         except (InvalidRequest, Conflict, NotFound) as error:
             look.report(found.place, str(error))
@@ -216,26 +244,37 @@ class Adoption:
 class _Look:
     """What one look at a source has seen."""
 
-    def __init__(self, path: Path, problems: dict[str, str]) -> None:
+    def __init__(self, path: Path, problems: dict[str, str], most: int | None) -> None:
         self.taken: set[int] = set()
         """Samples that a label was found for."""
         self._path = path
         self._problems = problems
+        self._most = sys.maxsize if most is None else most
         self._told = 0
 
     def report(self, place: str, problem: str) -> None:
         """Tell of a problem, or of one more of many."""
         self._told += 1
-        if self._told <= _MOST_PROBLEMS:
+        if self._told <= self._most:
             self._problems[place] = problem
 
     def close(self) -> None:
         """Say how many problems were not told one by one."""
-        if self._told > _MOST_PROBLEMS:
+        if self._told > self._most:
             self._problems[str(self._path)] = (
-                f"{self._told - _MOST_PROBLEMS} more labels cannot be adopted; put right those "
+                f"{self._told - self._most} more labels cannot be adopted; put right those "
                 "that are listed first."
             )
+
+
+def _is_left_over(found: Finished, adopted: Label) -> bool:
+    """Tell whether a file is what another format of the same label has taken the place of."""
+    if not isinstance(found.content, Path) or adopted.adopted_from in (None, found.origin):
+        return False
+    newer = Path(adopted.adopted_from)
+    if newer.parent != found.file.parent or not newer.is_file():
+        return False
+    return os.stat(newer).st_mtime_ns >= os.stat(found.file).st_mtime_ns
 
 
 def _batches(found: Iterable[Finished]) -> Iterator[list[Finished]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -24,6 +26,12 @@ class Given:
     adopted_from: str | None = None
     for_validation: bool = False
     """Whether the sample is drawn for the validation set by this label."""
+    tag: str = ""
+    """Under which name a client keeps it beside the label itself; empty for the label itself."""
+    remarks: Mapping[str, Any] = field(default_factory=dict)
+    """What a client wants kept with it."""
+    at: float | None = None
+    """When it was given; now where nothing is said."""
 
 
 def end_assignments(

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from limner.errors import Conflict, LimnerError, NotFound
 from limner.loop.events import Events
 from limner.loop.jobs import Jobs
-from limner.loop.picking import Choice, choose, unqueued, why_nothing
+from limner.loop.picking import Choice, choose, orders, unqueued, why_nothing
 from limner.loop.projects import Projects
 from limner.loop.texts import checked_annotator, checked_text
 from limner.records import ahead, audit, counts
@@ -62,6 +62,8 @@ class Nothing:
 
     reason: str
     """Why, in words for the annotator."""
+    is_full: bool = False
+    """Whether the annotator holds as many samples as one may."""
 
 
 class Assignments:
@@ -83,25 +85,37 @@ class Assignments:
         self._asked: dict[int, float] = {}
         self._asked_lock = threading.Lock()
 
-    def next(self, project: str, annotator: str) -> Lent | Nothing:
+    def next(self, project: str, annotator: str, strategy: str | None = None) -> Lent | Nothing:
         """Lend the next sample to an annotator: one short transaction, whatever the pool's size.
+
+        Args:
+            project: Name of the project.
+            annotator: Who gets it.
+            strategy: The project's own where nothing is said; or `random` or `first`, for the
+                pool in its random order or in that of the names.
 
         Raises:
             InvalidRequest: The annotator's name cannot be used.
-            NotFound: There is no such project.
+            NotFound: There is no such project, or no such strategy to ask for.
         """
         checked_annotator(annotator)
         now = self._clock()
         with self._records.write() as tx:
             row = self._projects.named(tx, project, to_change=True)
             settings = self._projects.settings(row)
+            if strategy is not None and strategy not in orders(settings):
+                raise NotFound(
+                    f"Project {project} hands out by {', '.join(orders(settings))}, not by "
+                    f"{strategy[:64]!r}; another strategy is chosen in its settings."
+                )
             row = self._take_back_overdue(tx, row, settings, now)
             held = assignment_rows.held_count(tx, row.id, annotator)
             if held >= settings.max_held:
                 return Nothing(
-                    reason=f"You hold {held} samples; submit, release or skip one first."
+                    reason=f"You hold {held} samples; submit, release or skip one first.",
+                    is_full=True,
                 )
-            choice = choose(tx, row, settings, annotator)
+            choice = choose(tx, row, settings, annotator, strategy)
             wants_picks = self._wants_picks(tx, row, settings, now)
             if choice is None:
                 answer: Lent | Nothing = Nothing(reason=why_nothing(tx, row, annotator))
@@ -258,7 +272,7 @@ class Assignments:
         if is_validation and not sample.is_validation:
             sample = sample_rows.change(tx, sample.id, is_validation=True)
         is_full = sample.readings + len(held) + 1 >= settings.readings
-        if is_validation or (choice.position is not None and is_full):
+        if is_validation or is_full:  # what was asked for by another order may be queued as well
             changes["queued"] = -queue_rows.remove(tx, sample.id)
         assignment = assignment_rows.add(
             tx,

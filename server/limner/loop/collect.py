@@ -8,11 +8,11 @@ assignment, sample, counts and audit entry are recorded in one transaction.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from sqlalchemy import Connection
 
@@ -22,9 +22,10 @@ from limner.loop.drawn import check_drawn
 from limner.loop.events import Events
 from limner.loop.projects import Projects
 from limner.loop.standing import settle
+from limner.loop.tags import checked_remarks, checked_tag
 from limner.loop.texts import checked_annotator, checked_seconds
 from limner.loop.uploads import received
-from limner.records import audit
+from limner.records import audit, remarks
 from limner.records import labels as label_rows
 from limner.records import samples as sample_rows
 from limner.records.database import Records
@@ -90,12 +91,15 @@ class Labels:
         assignment_id: int | None = None,
         seconds: float | None = None,
         state: str = LabelState.SUBMITTED.value,
+        tag: str = "",
+        remarks: Mapping[str, Any] | None = None,
     ) -> Submitted:
         """Take a label in; when this returns, it is on disk for good.
 
         A draft keeps the assignment and the sample as they are. A submitted label ends whatever
         this annotator holds of the sample. The same bytes as the author's newest label of the
-        sample are that label; a draft becomes submitted by it.
+        sample are that label, unless it was rejected; a draft becomes submitted by it. Under a tag
+        they are so only where nobody gave another one meanwhile.
 
         Args:
             project: Name of the project.
@@ -106,6 +110,8 @@ class Labels:
             assignment_id: Under which assignment, where there is one.
             seconds: How long it took, where known.
             state: `draft` or `submitted`.
+            tag: Name of what is kept beside the label itself, always a draft; empty for the label.
+            remarks: What the client wants kept with it; the newest ones hold.
 
         Raises:
             InvalidRequest: A value cannot be used; an `ImageError` when it is the file.
@@ -117,6 +123,9 @@ class Labels:
         checked_seconds(seconds)
         if state not in _GIVEN_STATES:
             raise InvalidRequest(f"state is {state!r}; a label is given as draft or submitted.")
+        if checked_tag(tag) and state != LabelState.DRAFT:
+            raise InvalidRequest(f"Only a draft has a tag; {tag!r} was given with state {state!r}.")
+        kept = checked_remarks(remarks or {})
         with self._records.read() as tx:
             row = self._projects.named(tx, project)
             sample = self._labelable(tx, row, sample_id)
@@ -131,6 +140,8 @@ class Labels:
             format=upload.suffix,
             assignment_id=assignment_id,
             note=note,
+            tag=tag,
+            remarks=kept,
         )
         return self._keep(row, sample_id, blob, given)
 
@@ -142,7 +153,11 @@ class Labels:
         *,
         suffix: str,
         origin: str,
-        for_validation: bool,
+        for_validation: bool = False,
+        author: str = ADOPTED,
+        tag: str = "",
+        remarks: Mapping[str, Any] | None = None,
+        at: float | None = None,
     ) -> Label:
         """Take in a finished label that was found; where it came from stays as it is.
 
@@ -153,11 +168,18 @@ class Labels:
             suffix: Its format.
             origin: Where it was found, for people.
             for_validation: Whether the sample joins the validation set.
+            author: Who drew it, where that is known.
+            tag: Name of what is kept beside the label itself, as a draft; empty for the label.
+            remarks: What is to be kept with it.
+            at: When it was drawn, in seconds since 1970; now where that is not known.
 
         Raises:
+            InvalidRequest: The author's name, the tag or the remarks cannot be used.
             ImageError: It does not lie on its image.
             Conflict: The sample's image cannot be read.
         """
+        checked_annotator(author)
+        kept = checked_remarks(remarks or {})
         if isinstance(content, bytes):
             name = f"label{suffix}"
             task = self._projects.task(project)
@@ -168,14 +190,17 @@ class Labels:
             note = self._check(project, sample, content, suffix)
             blob = self._blobs.put_file(content)
         given = Given(
-            author=ADOPTED,
-            state=LabelState.SUBMITTED,
+            author=author,
+            state=LabelState.DRAFT if checked_tag(tag) else LabelState.SUBMITTED,
             seconds=None,
             format=suffix,
             assignment_id=None,
             note=note,
             adopted_from=origin,
             for_validation=for_validation,
+            tag=tag,
+            remarks=kept,
+            at=at,
         )
         return self._keep(project, sample.id, blob, given, retrains=False).label
 
@@ -216,13 +241,18 @@ class Labels:
         Raises:
             InvalidRequest: The state is neither `approved` nor `rejected`.
             NotFound: There is no such label.
-            Conflict: The label is a draft.
+            Conflict: The label is a draft, or has a tag.
         """
         if state not in _REVIEWED_STATES:
             raise InvalidRequest(f"state is {state!r}; a review says approved or rejected.")
         checked_annotator(actor)
         with self._records.write() as tx:
             label, project = self._found(tx, label_id, to_change=True)
+            if label.tag:
+                raise Conflict(
+                    f"Label {label_id} is kept under the tag {label.tag!r} beside the label "
+                    "itself, so it is not reviewed; submit it as the label first."
+                )
             if label.state == LabelState.DRAFT:
                 raise Conflict(f"Label {label_id} is a draft; its author has to submit it first.")
             if label.state == state:
@@ -275,9 +305,7 @@ class Labels:
         now = self._clock()
         assignment_id, note = end_assignments(tx, sample, given, now)
         labels = label_rows.of_sample(tx, sample.id)
-        known = next((each for each in labels if each.author == given.author), None)
-        if known is not None and (known.sha256, known.format) != (blob.sha256, given.format):
-            known = None
+        known = _given_before(labels, blob, given)
         is_draft = known is not None and known.state == LabelState.DRAFT
         submits = given.state is LabelState.SUBMITTED
         # A draft that somebody's label has overtaken becomes a version of its own, the newest.
@@ -302,6 +330,8 @@ class Labels:
                 new_labels=int(is_news),
                 **values,
             )
+        if given.remarks:
+            remarks.set_on_label(tx, label.id, given.remarks)
         if is_news:
             self._audit(tx, project, given.author, label)
         return Submitted(label=label, created=created), is_news
@@ -337,6 +367,24 @@ class Labels:
         self._events.publish("label", project.name, data)
 
 
+def _given_before(labels: Sequence[Label], blob: Blob, given: Given) -> Label | None:
+    """Return the label that is given once more: the author's newest, if it has the same bytes.
+
+    What a tag names must be what was given under it last, whoever gave it. A label that was
+    rejected or taken back does not stand: who gives its bytes again means them to count.
+    """
+    same_tag = (each for each in labels if each.tag == given.tag)
+    newest = next((each for each in same_tag if given.tag or each.author == given.author), None)
+    if newest is None or newest.state == LabelState.REJECTED:
+        return None
+    is_same = (newest.author, newest.sha256, newest.format) == (
+        given.author,
+        blob.sha256,
+        given.format,
+    )
+    return newest if is_same else None
+
+
 def _added(
     tx: Connection,
     sample: Sample,
@@ -361,7 +409,8 @@ def _added(
         assignment_id=assignment_id,
         adopted_from=given.adopted_from,
         note=note[:500],
-        created_at=now,
+        tag=given.tag,
+        created_at=now if given.at is None else given.at,
     )
 
 

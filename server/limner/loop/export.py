@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from functools import partial
+from itertools import islice
 from typing import BinaryIO
 
 from limner.errors import Conflict, InvalidRequest, LimnerError
@@ -22,6 +23,7 @@ from limner.loop.export_instances import Coco, Maps
 from limner.loop.export_layout import DataSet, Layout
 from limner.loop.export_masks import Decathlon, NnUnet
 from limner.loop.export_names import UniqueNames
+from limner.loop.export_pairs import Pairs
 from limner.loop.projects import Projects
 from limner.plugin import Task
 from limner.records import labels as label_rows
@@ -88,6 +90,22 @@ class Exports:
         # Everything that can be refused is refused before the first byte is sent.
         return self._zipped(row, make(data_set))
 
+    def pairs(self, project: str, most: int | None = None) -> Iterator[bytes]:
+        """Return a zip of images and labels as they are, in pieces; see `Pairs`.
+
+        Args:
+            project: Name of the project.
+            most: How many samples at most; None for all.
+
+        Raises:
+            NotFound: No such project.
+            Conflict: There is no label yet.
+        """
+        row = self._projects.get(project)
+        if next(self._labelled(row), None) is None:
+            raise Conflict(f"Project {project!r} has no submitted label to export yet.")
+        return self._zipped(row, Pairs(row.title or row.name, self._projects.schema(row)), most)
+
     def _labelled(self, project: Project) -> Iterator[tuple[Label, Sample]]:
         after = 0
         while True:
@@ -99,7 +117,7 @@ class Exports:
             yield from found
             after = found[-1][0].id
 
-    def _zipped(self, project: Project, layout: Layout) -> Iterator[bytes]:
+    def _zipped(self, project: Project, layout: Layout, most: int | None = None) -> Iterator[bytes]:
         sink = _Sink()
         names = UniqueNames()
         skipped: list[str] = []
@@ -107,7 +125,7 @@ class Exports:
             closing(layout),
             zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
         ):
-            for label, sample in self._labelled(project):
+            for label, sample in islice(self._labelled(project), most):
                 name = names.unique(sample.name, sample.id)
                 source = self._projects.source(project, sample)
                 with ExitStack() as opened:

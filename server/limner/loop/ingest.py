@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Set
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from limner.errors import LimnerError, NotFound
 from limner.images import image_suffix
@@ -106,14 +106,26 @@ class Ingest:
         with self._changed:
             return name in self._looked_at
 
-    def sync(self, project: str) -> SyncReport:
+    def look_again(self, project: str) -> None:
+        """Have a whole store looked at soon, in the background.
+
+        Raises:
+            NotFound: There is no such project.
+        """
+        self._expect(self._projects.get(project).name, None)
+
+    def sync(self, project: str, *, adopts: bool = True) -> SyncReport:
         """Look at a whole store now: take in what is new, changed, back or gone; adopt labels.
+
+        Args:
+            project: Name of the project.
+            adopts: Whether finished labels are looked for, too.
 
         Raises:
             NotFound: There is no such project.
         """
         with self._looking:
-            return self._sync(self._projects.get(project))
+            return self._sync(self._projects.get(project), adopts=adopts)
 
     def sync_paths(self, project: str, paths: Iterable[str]) -> SyncReport:
         """Look at some files of a store now, and at nothing else.
@@ -125,7 +137,7 @@ class Ingest:
         with self._looking:
             return self._sync_paths(self._projects.get(project), set(paths))
 
-    def _sync(self, project: Project) -> SyncReport:
+    def _sync(self, project: Project, *, adopts: bool) -> SyncReport:
         problems: dict[str, str] = {}
         with self._records.read() as tx:
             newest = sample_rows.newest_id(tx, project.id)
@@ -145,7 +157,7 @@ class Ingest:
         # A store that is not there at all is a share that is not mounted: its samples stay.
         if "." not in problems:
             tally += self._intake.vanish(project, self._unseen(project, seen))
-        adopted = self._adopt(project, problems)
+        adopted = self._adopt(project, problems) if adopts else []
         with self._records.write() as tx:
             store_problems.settle_all(tx, project.id)
             store_problems.report(tx, project.id, problems, at=self._clock())
@@ -170,7 +182,8 @@ class Ingest:
         files = paths | {file for each in affected for file in each.files}
         candidates = {name for file in files for name in _names_of(file)} - names
         tally += self._intake.vanish(project, self._known_ids(project, candidates))
-        adopted = self._adopt(project, problems) if tally.new or tally.returned else []
+        wants_labels = tally.new or tally.returned or self._has_labels(project, paths)
+        adopted = self._adopt(project, problems) if wants_labels else []
         with self._records.write() as tx:
             store_problems.settle(tx, project.id, paths.union(adopted) - set(problems))
             store_problems.report(tx, project.id, problems, at=self._clock())
@@ -201,6 +214,14 @@ class Ingest:
         if adopted:
             self._labels.tell_retrain(project.id)
         return adopted
+
+    def _has_labels(self, project: Project, paths: Iterable[str]) -> bool:
+        """Tell whether paths inside the store are of finished labels that are to be adopted."""
+        place = project.store.get("labels")
+        inside = self._projects.store(project).inside(Path(place)) if place else None
+        if not inside:  # among the images themselves they come with them
+            return False
+        return any(PurePosixPath(each).is_relative_to(inside) for each in paths)
 
     def _unseen(self, project: Project, seen: bytearray) -> list[int]:
         unseen: list[int] = []

@@ -9,6 +9,8 @@ Order of choice:
 3. The pool in its seeded random order, when the queue has nothing for this annotator.
 4. What is left of the validation set, when nothing else is.
 
+Whoever asks may want the pool in its random order, or in that of the names, and not the queue.
+
 A sample drawn for validation stays in the validation set for good and is never handed out for
 training, so no strategy ever has a hand in the set that models are measured on.
 """
@@ -29,8 +31,15 @@ from limner.settings import ProjectSettings
 RANDOM = "random"
 """What stands for a strategy where a sample is drawn from the seeded random order."""
 
+FIRST = "first"
+"""What stands for a strategy where the order of the samples' names was asked for."""
+
 FOR_VALIDATION = "Drawn at random for the validation set, which measures every model."
 FROM_POOL = "Next in the project's random order: the strategy has left no pick for you."
+ASKED_FOR = {
+    RANDOM: "Next in the project's random order, as was asked for.",
+    FIRST: "First by name, as was asked for.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,15 +55,38 @@ class Choice:
     """Its place in the queue; None where it did not come from there."""
 
 
+def orders(settings: ProjectSettings) -> tuple[str, ...]:
+    """Return the strategies that may be asked for by name, the project's own first."""
+    return tuple(dict.fromkeys((settings.strategy, RANDOM, FIRST)))
+
+
 def choose(
-    tx: Connection, project: Project, settings: ProjectSettings, annotator: str
+    tx: Connection,
+    project: Project,
+    settings: ProjectSettings,
+    annotator: str,
+    strategy: str | None = None,
 ) -> Choice | None:
-    """Choose what an annotator gets; None when there is nothing for them."""
+    """Choose what an annotator gets; None when there is nothing for them.
+
+    Args:
+        tx: The transaction.
+        project: Where from.
+        settings: The project's.
+        annotator: Who gets it.
+        strategy: One of `orders`; the project's own where nothing is said.
+    """
     who = (project.id, annotator, settings.readings)
     if is_validation_turn(project.next_calls + 1, settings.validation_share):
         sample = _for_validation(tx, project, settings, annotator)
         if sample is not None:
             return _drawn(sample, Purpose.VALIDATION, FOR_VALIDATION)
+    in_order = None if strategy == settings.strategy else strategy
+    if in_order is not None:
+        draw = sample_rows.first_named if in_order == FIRST else sample_rows.first_drawn
+        sample = draw(tx, *who)
+        if sample is not None:
+            return _drawn(sample, Purpose.TRAINING, ASKED_FOR[in_order], in_order)
     picked = queue_rows.first(tx, *who)
     if picked is not None:
         return Choice(
@@ -137,11 +169,11 @@ def _for_validation(
     return sample_rows.last_drawn(tx, *who)
 
 
-def _drawn(sample: Sample, purpose: Purpose, reason: str) -> Choice:
+def _drawn(sample: Sample, purpose: Purpose, reason: str, strategy: str = RANDOM) -> Choice:
     return Choice(
         sample=sample,
         purpose=purpose,
-        strategy=RANDOM,
+        strategy=strategy,
         score=None,
         reason=reason,
         position=None,

@@ -12,6 +12,7 @@ import numpy as np
 from limner.engine import Engine, ModelRef, Priority
 from limner.errors import Conflict, InvalidRequest, NotFound, UnsupportedFormat
 from limner.images import (
+    Header,
     ImageSource,
     decode_answer,
     encode_answer,
@@ -23,11 +24,17 @@ from limner.loop.models import Models, serving_or_refuse
 from limner.loop.prediction_files import Made, PredictionFiles, encoded
 from limner.loop.prediction_keeper import PredictionKeeper
 from limner.loop.projects import Projects
-from limner.plugin import Ability, ClassScores, Mask
+from limner.plugin import Ability, Answer, ClassScores, LabelSchema, Mask, Prompt
 from limner.records import models as model_rows
 from limner.records import samples as sample_rows
 from limner.records.database import Records
-from limner.records.rows import ModelVersion, Project, Sample, SampleState
+from limner.records.rows import (
+    ModelVersion,
+    Project,
+    Sample,
+    SampleState,
+    StoredPrediction,
+)
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +50,18 @@ class Predicted:
     version: ModelVersion
     was_stored: bool
     """Whether it was made ahead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What a version says of an image, as arrays."""
+
+    answer: Answer
+    header: Header
+    """The image's."""
+    schema: LabelSchema
+    """The classes that the version knows."""
+    version: ModelVersion
 
 
 class Predictions:
@@ -106,6 +125,100 @@ class Predictions:
             return Predicted(data=waits.file, suffix=waits.suffix, version=chosen, was_stored=True)
         is_serving = serving is not None and chosen.id == serving.id
         return self._made_now(found, sample, source, chosen, suffix, client, keep=is_serving)
+
+    def stored(self, project: str, sample_id: int) -> Predicted | None:
+        """Return what the serving version said of a sample ahead; None where it has not yet.
+
+        Raises:
+            NotFound: There is no such project or sample.
+            Conflict: The sample's image cannot be read.
+        """
+        _, sample, serving = self._looked_up(project, sample_id)
+        found = None if serving is None else self._files.find(serving.id, sample)
+        if serving is None or found is None:
+            return None
+        row, path = found
+        return Predicted(data=path, suffix=row.format, version=serving, was_stored=True)
+
+    def answer(
+        self,
+        project: str,
+        image: int | ImageSource,
+        *,
+        prompts: Sequence[Prompt] | None = None,
+        client: str = "",
+    ) -> Answered:
+        """Return what the serving version says of an image, as arrays.
+
+        Args:
+            project: The project's name.
+            image: A sample's id, or where an image lies that is no sample.
+            prompts: What an annotator says beside the image; such an answer is not stored.
+            client: Who asks: waiting requests take turns between clients.
+
+        Raises:
+            NotFound: There is no such project or sample.
+            NoModel: Nothing serves yet.
+            Conflict: The sample's image cannot be read, or the app takes no prompts.
+            ImageError: The image cannot be used.
+            UnsuitableInput: The model cannot take such an image or prompt.
+            EngineError: The prediction failed.
+        """
+        found, sample, source, serving = self._target(project, image)
+        version = serving_or_refuse(serving, project)
+        if sample is not None and prompts is None:
+            stored = self._files.find(version.id, sample)
+            if stored is not None:
+                return self._decoded(found, source, version, *stored)
+        ref = self._models.ref(found, version)
+        header = source.header()
+        if prompts is not None:
+            if Ability.PROMPT not in self._projects.app(version.app).abilities:
+                raise Conflict(f"App {version.app!r} of project {project} takes no prompts.")
+            answer = self._engine.prompt(ref, source, prompts, client=client).answer
+        else:
+            answer = self._engine.predict(ref, source, client=client).answer
+            if sample is not None:
+                self._keep(found, sample, version, answer, header, ref.schema)
+        return Answered(answer=answer, header=header, schema=ref.schema, version=version)
+
+    def _target(
+        self, project: str, image: int | ImageSource
+    ) -> tuple[Project, Sample | None, ImageSource, ModelVersion | None]:
+        if isinstance(image, int):
+            found, sample, serving = self._looked_up(project, image)
+            return found, sample, self._projects.source(found, sample), serving
+        with self._records.read() as tx:
+            found = self._projects.named(tx, project)
+            return found, None, image, model_rows.serving(tx, found.id)
+
+    def _decoded(
+        self,
+        project: Project,
+        source: ImageSource,
+        version: ModelVersion,
+        row: StoredPrediction,
+        path: Path,
+    ) -> Answered:
+        header, task = source.header(), self._projects.task(project)
+        schema = self._models.schema(project, version)
+        answer = decode_answer(path, row.format, header, schema, task, source.limits)
+        return Answered(answer=answer, header=header, schema=schema, version=version)
+
+    def _keep(
+        self,
+        project: Project,
+        sample: Sample,
+        version: ModelVersion,
+        answer: Answer,
+        header: Header,
+        schema: LabelSchema,
+    ) -> tuple[bytes, str]:
+        """Have an answer stored soon; return its file and format."""
+        data, suffix = encoded(answer, header, schema, self._projects.task(project))
+        made = Made(sample=sample, file=data, suffix=suffix)
+        self._keeper.keep(project.id, version.id, made)
+        return data, suffix
 
     def explain(
         self, project: str, sample_id: int, *, name: str | None, suffix: str, client: str = ""
@@ -177,10 +290,12 @@ class Predictions:
         if suffix is not None:
             check_suffix(suffix, label_suffixes(task, header.kind), header.kind)
         prediction = self._engine.predict(ref, source, priority=Priority.INTERACTIVE, client=client)
-        data, kept_suffix = encoded(prediction.answer, header, ref.schema, task)
         if keep:
-            made = Made(sample=sample, file=data, suffix=kept_suffix)
-            self._keeper.keep(project.id, version.id, made)
+            data, kept_suffix = self._keep(
+                project, sample, version, prediction.answer, header, ref.schema
+            )
+        else:
+            data, kept_suffix = encoded(prediction.answer, header, ref.schema, task)
         if suffix is not None and suffix != kept_suffix:
             data = encode_answer(prediction.answer, header, ref.schema, suffix)
         return Predicted(data=data, suffix=suffix or kept_suffix, version=version, was_stored=False)

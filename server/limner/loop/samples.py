@@ -54,6 +54,19 @@ class Samples:
         with self._records.read() as tx:
             return self._found(tx, self._projects.named(tx, project), sample_id)
 
+    def named(self, project: str, name: str) -> Sample:
+        """Return a sample by its name.
+
+        Raises:
+            NotFound: The project has none of that name.
+        """
+        with self._records.read() as tx:
+            row = self._projects.named(tx, project)
+            sample = sample_rows.by_name(tx, row.id, name)
+        if sample is None or sample.state == SampleState.REMOVED:
+            raise NotFound(f"Project {project!r} has no sample called {name[:200]!r}.")
+        return sample
+
     def list(
         self,
         project: str,

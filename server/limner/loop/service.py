@@ -26,6 +26,8 @@ from limner.loop.projects import Projects
 from limner.loop.retrain import Retrain
 from limner.loop.samples import Samples
 from limner.loop.score import Score
+from limner.loop.sessions import Sessions
+from limner.loop.tags import Tags
 from limner.records.database import Records
 from limner.records.rows import JobKind
 from limner.registry import Registry, check_given_plugins
@@ -68,7 +70,10 @@ class Service:
             self.events,
             clock,
             settings.limits,
-            ask_for_picks=lambda project_id: jobs.ensure(project_id, JobKind.SCORE),
+            # Whoever changes the strategy wants that one, whatever a waiting job was asked for.
+            ask_for_picks=lambda project_id: jobs.ensure(
+                project_id, JobKind.SCORE, {"strategy": None}
+            ),
         )
         self.samples = Samples(records, self.projects, self.events, clock)
         self.models = Models(records, self.projects, blobs, self.jobs, engine, self.events, clock)
@@ -94,6 +99,14 @@ class Service:
         )
         self.labels = Labels(
             records, self.projects, blobs, self.retrain, self.events, clock, settings.limits
+        )
+        self.tags = Tags(records, self.projects, self.events, clock)
+        self.sessions = Sessions(
+            records,
+            self.projects,
+            home / "sessions",
+            clock,
+            settings.monai_label.session_expiry_s,
         )
         # Predictions are let go by the thousand, so labels and weights do not share their folder.
         self.drawn = Blobs(home / "predictions")
@@ -125,6 +138,8 @@ class Service:
         """
         for each in (self.blobs, self.drawn):
             each.sweep_temporary()  # what a crash left half-written
+        self.sessions.sweep()
+        self.sessions.sweep_debris()
         self.engine.start()
         self.plugins.open()
         self.projects.open_all(self.settings.projects)

@@ -45,10 +45,14 @@ def change(tx: Connection, label_id: int, **values: Any) -> Label:
 
 
 def adopted(tx: Connection, sample_ids: Collection[int]) -> dict[int, Label]:
-    """Return the newest adopted label of each sample that has one."""
+    """Return the newest adopted label of each sample that has one; none that has a tag."""
     rows = tx.execute(
         select(labels)
-        .where(labels.c.sample_id.in_(list(sample_ids)), labels.c.adopted_from.is_not(None))
+        .where(
+            labels.c.sample_id.in_(list(sample_ids)),
+            labels.c.adopted_from.is_not(None),
+            labels.c.tag == "",
+        )
         .order_by(labels.c.version)
     )
     return {row.sample_id: Label(**row._mapping) for row in rows}

@@ -164,7 +164,20 @@ class Label:
     assignment_id: int | None
     adopted_from: str | None
     note: str
+    tag: str
     created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """An image that is no sample, kept for a client. Fields are those of `tables.sessions`."""
+
+    id: str
+    project_id: int
+    files: list[str]
+    created_at: float
+    last_access_at: float
+    expiry_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -177,6 +177,7 @@ def _draws(several: bool) -> dict[str, Select[Any]]:
     return {
         "first": query.where(NOT_IN_VALIDATION).order_by(samples.c.draw).limit(1),
         "last": query.where(NOT_IN_VALIDATION).order_by(samples.c.draw.desc()).limit(1),
+        "named": query.where(NOT_IN_VALIDATION).order_by(samples.c.name).limit(1),
         "waiting": query.where(IN_VALIDATION).order_by(samples.c.id).limit(1),
     }
 
@@ -196,6 +197,11 @@ def last_drawn(tx: Connection, project_id: int, annotator: str, readings: int) -
     queue is empty, so what was drawn for one never decides what is left for the other.
     """
     return _draw(tx, "last", project_id, annotator, readings)
+
+
+def first_named(tx: Connection, project_id: int, annotator: str, readings: int) -> Sample | None:
+    """Return the sample that this annotator may get for training whose name comes first."""
+    return _draw(tx, "named", project_id, annotator, readings)
 
 
 def validation_waiting(

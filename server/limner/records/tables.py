@@ -113,11 +113,50 @@ labels = Table(
     Column("assignment_id", Integer, nullable=True),
     Column("adopted_from", String(1024), nullable=True),  # file in the store that it came from
     Column("note", String(500), nullable=False, default=""),  # what was odd when it was given
+    Column(
+        "tag", String(64), nullable=False, server_default=text("''")
+    ),  # empty for the label itself
     Column("created_at", Float, nullable=False),
     UniqueConstraint("sample_id", "version"),
+    # Only what a client keeps beside the label itself has a tag.
+    Index(
+        "ix_labels_tag",
+        "project_id",
+        "tag",
+        "sample_id",
+        sqlite_where=text("tag <> ''"),
+        postgresql_where=text("tag <> ''"),
+    ),
     Index("ix_labels_sample_sha256", "sample_id", "sha256"),
     Index("ix_labels_project_state_id", "project_id", "state", "id"),
     Index("ix_labels_project_id", "project_id", "id"),
+)
+
+# What clients want kept with a label or a sample. It is theirs: given back as it came.
+label_remarks = Table(
+    "label_remarks",
+    metadata,
+    Column("label_id", ForeignKey("labels.id"), primary_key=True),
+    Column("remarks", JSON, nullable=False),
+)
+
+sample_remarks = Table(
+    "sample_remarks",
+    metadata,
+    Column("sample_id", ForeignKey("samples.id"), primary_key=True),
+    Column("remarks", JSON, nullable=False),
+)
+
+# Images that a client brought to be predicted, and that are no samples.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("files", JSON, nullable=False),  # names inside the session's folder
+    Column("created_at", Float, nullable=False),
+    Column("last_access_at", Float, nullable=False),
+    Column("expiry_s", Float, nullable=False),  # since the last access
 )
 
 assignments = Table(

@@ -13,6 +13,7 @@ from limner.settings import Limits
 from limner.stores.channels import grouped
 from limner.stores.entries import Entry, Problem
 from limner.stores.listing import Listing, list_folder, walk
+from limner.stores.monai_label_folder import labels_folder
 from limner.stores.uploads import take_in
 from limner.stores.watching import Watcher
 
@@ -20,7 +21,8 @@ from limner.stores.watching import Watcher
 class FolderStore:
     """The images below one folder. Reading needs no right to write there.
 
-    Names are paths inside the folder, with forward slashes whatever the system.
+    Names are paths inside the folder, with forward slashes whatever the system. In a folder that a
+    MONAI Label server has used, its folder of labels holds no images.
     """
 
     def __init__(self, root: Path, *, exclude: Sequence[Path] = ()) -> None:
@@ -138,7 +140,9 @@ class FolderStore:
         return Watcher(self.root, on_change, self._snapshot, poll_s=poll_s)
 
     def _excluded(self, root: str) -> frozenset[str]:
-        inside = (os.path.relpath(os.path.realpath(path), root) for path in self._exclude)
+        labels = labels_folder(Path(root))
+        exclude = self._exclude if labels is None else (*self._exclude, labels)
+        inside = (os.path.relpath(os.path.realpath(path), root) for path in exclude)
         return frozenset(path.replace(os.sep, "/") for path in inside)
 
     def _is_ours(self, folder: str, excluded: frozenset[str]) -> bool:

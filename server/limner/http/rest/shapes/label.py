@@ -66,6 +66,9 @@ class Label(Answered):
     format: str = Field(description="File name suffix.")
     assignment_id: int | None = Field(description="The assignment that it answers.")
     note: str = Field(description="What was odd about it when it was handed in.")
+    tag: str = Field(
+        description="Name that a client keeps a draft under; empty for the label itself."
+    )
     adopted_from: str | None = Field(description="The file that it was adopted from.")
     content_url: str = Field(description="Where its file is.")
     created_at: Instant = Field(description="When it was handed in.")
