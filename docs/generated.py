@@ -36,8 +36,10 @@ def routes() -> Iterator[str]:
 def commands() -> Iterator[str]:
     """Show the help of every command."""
     yield f"```text\n{run_limner('--help')}\n```\n"
-    for name in ("serve", "demo", "status", "export", "plugins", "new", "openapi"):
-        yield f"## limner {name}\n\n```text\n{run_limner(name, '--help')}\n```\n"
+    for name in (
+        "serve", "demo", "status", "export", "import monai-label", "plugins", "new", "openapi",
+    ):  # fmt: skip
+        yield f"## limner {name}\n\n```text\n{run_limner(*name.split(), '--help')}\n```\n"
 
 
 def settings() -> Iterator[str]:

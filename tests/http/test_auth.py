@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 from flask.testing import FlaskClient
 
 from limner.errors import SettingsError
@@ -17,9 +17,14 @@ from limner.settings import Settings
 def client_with(**settings: object) -> FlaskClient:
     app = Flask("test", static_folder=None)
     logs.register(app)
-    auth.guard(app, Settings.model_validate({"home": Path(), **settings}))
+    auth.guard(
+        app,
+        Settings.model_validate({"home": Path(), **settings}),
+        is_open=lambda: request.path == "/opened",
+        is_trusted=lambda: request.headers.get("Origin") == "http://trusted.example",
+    )
     errors.register(app)
-    for path in ("/health/live", "/api/v1/thing", "/docs", "/metrics"):
+    for path in ("/health/live", "/api/v1/thing", "/docs", "/metrics", "/opened"):
         app.add_url_rule(path, path, lambda: "here", methods=["GET", "POST", "DELETE"])
     return app.test_client()
 
@@ -54,6 +59,26 @@ def test_the_right_token_opens_and_health_needs_none() -> None:
     assert client.get("/docs", headers={"Authorization": "Bearer secret"}).status_code == 200
     assert client.get("/docs", headers={"Authorization": "bearer  secret "}).status_code == 200
     assert client.get("/health/live").status_code == 200
+
+
+def test_what_the_application_opens_needs_no_token() -> None:
+    client = client_with(token="secret")
+    assert client.post("/opened").status_code == 200
+    assert client.post("/opened/further").status_code == 401
+
+
+def test_a_page_that_the_application_trusts_may_change_things() -> None:
+    client = client_with()
+    for origin, status in (("http://trusted.example", 200), ("http://other.example", 403)):
+        asked = client.post("/api/v1/thing", headers={"Host": "localhost", "Origin": origin})
+        assert asked.status_code == status
+
+
+def test_a_trusted_page_needs_the_token_and_this_machines_name_all_the_same() -> None:
+    trusted = {"Origin": "http://trusted.example"}
+    assert client_with(token="secret").post("/api/v1/thing", headers=trusted).status_code == 401
+    elsewhere = {**trusted, "Host": "evil.example"}
+    assert client_with().post("/api/v1/thing", headers=elsewhere).status_code == 403
 
 
 def test_a_token_beyond_ascii_works() -> None:

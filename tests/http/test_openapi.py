@@ -141,9 +141,15 @@ def test_routes_that_ask_for_a_right_say_so(document: dict[str, Any]) -> None:
         assert "application/problem+json" in operation["responses"]["401"]["content"]
 
 
-def test_the_docs_page_needs_no_network(http: httpx.Client) -> None:
-    page = http.get("/", follow_redirects=True)
-    assert page.url.path == "/docs"
+def test_the_docs_page_is_the_start_page_too(http: httpx.Client) -> None:
+    start = http.get("/").raise_for_status()
+    assert start.text == http.get("/docs").raise_for_status().text
+    assert start.headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_the_docs_page_needs_no_network(http: httpx.Client, path: str) -> None:
+    page = http.get(path).raise_for_status()
     assert not re.search(r"(?:https?:)?//", page.text.replace("<!doctype", ""))
     policy = page.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy

@@ -7,6 +7,7 @@ import typer
 from limner.cli.demo import demo
 from limner.cli.exits import MEANINGS
 from limner.cli.export import export
+from limner.cli.import_ import importing
 from limner.cli.new import new
 from limner.cli.openapi import openapi
 from limner.cli.plugins import plugins
@@ -27,6 +28,7 @@ app.command("serve", epilog=MEANINGS)(serve)
 app.command("demo", epilog=MEANINGS)(demo)
 app.command("status", epilog=MEANINGS)(status)
 app.command("export", epilog=MEANINGS)(export)
+app.add_typer(importing)
 app.command("plugins", epilog=MEANINGS)(plugins)
 app.command("new", epilog=MEANINGS)(new)
 app.command("openapi", epilog=MEANINGS)(openapi)

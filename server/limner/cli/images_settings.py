@@ -10,6 +10,7 @@ from typing import Any
 from limner.cli.settings_file import checked_settings
 from limner.errors import SettingsError
 from limner.settings import Settings
+from limner.stores.monai_label_folder import final_labels
 
 HOME = ".limner"
 """Name of the default home, a sibling of the folder of images."""
@@ -27,6 +28,9 @@ def settings_for_images(
 ) -> Settings:
     """Make the settings of a server with one project.
 
+    The finished labels of a folder that a MONAI Label server has used are adopted, unless others
+    are named.
+
     Args:
         images: Folder of images.
         labels: Class names separated by commas, as `liver,tumour` or with values, `liver=1`.
@@ -40,7 +44,7 @@ def settings_for_images(
     folder = images.expanduser().resolve()
     if not folder.is_dir():
         raise SettingsError(f"There is no folder of images at {folder}.")
-    adopt = project.get("adopt")
+    adopt = project.get("adopt") or final_labels(folder)
     config = {
         **_given(project),
         "name": project.get("name") or project_name(folder),

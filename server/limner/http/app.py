@@ -11,9 +11,10 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from werkzeug.exceptions import RequestURITooLarge
 
-from limner.http import auth, converters, docs_page, errors, logs
+from limner.http import auth, converters, docs_page, errors, logs, monai_label
 from limner.http.context import Parts, attach
 from limner.http.metrics import Metrics
+from limner.http.monai_label.origins import Origins
 from limner.http.requests import INCOMING, StrictRequest
 from limner.http.rest import health, resources
 from limner.http.rest import metrics as metrics_routes
@@ -38,10 +39,18 @@ def create_app(service: Service) -> OpenAPI:
     attach(app, Parts(service, Streams(max(1, settings.threads // 3)), metrics))
     logs.register(app)
     metrics.register(app)
-    auth.guard(app, settings)
+    origins = Origins(settings)
+    auth.guard(
+        app,
+        settings,
+        is_open=lambda: monai_label.needs_no_token(app),
+        is_trusted=origins.trusts_request,
+    )
     app.before_request(_check_target)
     errors.register(app)
     _add_routes(app)
+    monai_label.mount(app)
+    origins.register(app)
     return app
 
 

@@ -20,6 +20,9 @@ from limner.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_BODILESS = frozenset({"GET", "HEAD", "DELETE"})
+"""Methods that no route takes a body with."""
+
 
 class _ProblemTask(ErrorTask):  # type: ignore[misc]  # waitress has no types
     """Answers what never reaches the application with a problem, too."""
@@ -57,6 +60,7 @@ def channel_class(settings: Settings) -> type[Any]:
         """Refuses what is no URL, and a stranger's big body before it is written to disk."""
 
         looked_at = False
+        has_stale_headers = False
 
         def received(self, data: bytes) -> int:
             try:
@@ -72,12 +76,30 @@ def channel_class(settings: Settings) -> type[Any]:
                     self._look()
             if self.completed and self.error is None:
                 self._check_kept()
-            return consumed
+            # What still comes on such a connection is no request.
+            return len(data) if self.has_stale_headers else consumed
 
         def parse_header(self, header_plus: bytes) -> None:
             super().parse_header(header_plus)
+            if self.command in _BODILESS and self.content_length:
+                self._forget_body()
             if self.body_rcv is not None:
                 self.body_rcv.buf = SpooledBody(self.adj.inbuf_overflow, spool)
+
+        def _forget_body(self) -> None:
+            """Answer now: some clients repeat the headers of an earlier request, without a body.
+
+            Should one come all the same, it must not be taken for a request of its own: the
+            connection ends with the answer.
+            """
+            self.has_stale_headers = True
+            self.body_rcv = None
+            self.content_length = 0
+            for name in ("CONTENT_LENGTH", "CONTENT_TYPE"):
+                self.headers.pop(name, None)
+            self.headers["CONNECTION"] = "close"
+            self.connection_close = True
+            self.expect_continue = False
 
         def _check_kept(self) -> None:
             failure = None if self.body_rcv is None else self.body_rcv.getbuf().failure

@@ -10,9 +10,8 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
-from flask import Flask, Response, current_app, redirect, send_from_directory
+from flask import Flask, Response, current_app, send_from_directory
 from flask_openapi3.openapi import OpenAPI
-from werkzeug.wrappers import Response as WsgiResponse
 
 from limner.http.errors import KINDS, slug
 
@@ -52,17 +51,12 @@ window.addEventListener("load", function () {
 
 def register(app: OpenAPI) -> None:
     """Add the pages to an application."""
-    app.add_url_rule("/", "home", home)
+    app.add_url_rule("/", "home", page)
     app.add_url_rule("/docs", "docs", page)
     app.add_url_rule("/docs/start.js", "docs_start", start)
     app.add_url_rule("/docs/assets/<path:name>", "docs_asset", asset)
     app.add_url_rule("/openapi.json", "openapi_document", document)
     app.add_url_rule("/problems/<name>", "problem_kind", problem_kind)
-
-
-def home() -> WsgiResponse:
-    """Send a browser to the documentation."""
-    return redirect("/docs", 302)
 
 
 def page() -> Response:

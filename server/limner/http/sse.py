@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -103,6 +103,15 @@ class Streams:
         """Give the place back."""
         with self._lock:
             self._open -= 1
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold one of the places while a block lasts; raises as `enter` does."""
+        self.enter()
+        try:
+            yield
+        finally:
+            self.leave()
 
 
 def event_text(kind: str, data: Mapping[str, Any], id: int | None = None) -> bytes:
