@@ -18,6 +18,10 @@ QUICK = {
     "web": ("--starts", "1"),
     "million": ("--few", "1000", "--many", "5000", "--times", "50"),
     "intake": ("--files", "10000"),
+    "monai_label": (
+        *("--many", "2000", "--huge", "5000", "--times", "40"),
+        *("--volumes", "24", "--outlines", "16", "--effort", "0.02"),
+    ),
     "serving": ("--adopted", "8", "--pool", "30", "--predictions", "32"),
     "memory": ("--uploads", "10", "--skip-volume"),
     "segmentation": ("--train", "20", "--test", "8", "--effort", "0.1"),

@@ -62,8 +62,6 @@ class Nothing:
 
     reason: str
     """Why, in words for the annotator."""
-    is_full: bool = False
-    """Whether the annotator holds as many samples as one may."""
 
 
 class Assignments:
@@ -85,7 +83,14 @@ class Assignments:
         self._asked: dict[int, float] = {}
         self._asked_lock = threading.Lock()
 
-    def next(self, project: str, annotator: str, strategy: str | None = None) -> Lent | Nothing:
+    def next(
+        self,
+        project: str,
+        annotator: str,
+        strategy: str | None = None,
+        *,
+        makes_room: bool = False,
+    ) -> Lent | Nothing:
         """Lend the next sample to an annotator: one short transaction, whatever the pool's size.
 
         Args:
@@ -93,6 +98,8 @@ class Assignments:
             annotator: Who gets it.
             strategy: The project's own where nothing is said; or `random` or `first`, for the
                 pool in its random order or in that of the names.
+            makes_room: Whether an annotator who holds as many samples as one may gives back the
+                one held longest; without that there is nothing for them.
 
         Raises:
             InvalidRequest: The annotator's name cannot be used.
@@ -110,17 +117,22 @@ class Assignments:
                 )
             row = self._take_back_overdue(tx, row, settings, now)
             held = assignment_rows.held_count(tx, row.id, annotator)
-            if held >= settings.max_held:
+            is_full = held >= settings.max_held
+            if is_full and not makes_room:
                 return Nothing(
-                    reason=f"You hold {held} samples; submit, release or skip one first.",
-                    is_full=True,
+                    reason=f"You hold {held} samples; submit, release or skip one first."
                 )
             choice = choose(tx, row, settings, annotator, strategy)
             wants_picks = self._wants_picks(tx, row, settings, now)
             if choice is None:
                 answer: Lent | Nothing = Nothing(reason=why_nothing(tx, row, annotator))
             else:
+                # Given back only now, so that it is not what they get again.
+                longest = assignment_rows.held_longest(tx, row.id, annotator) if is_full else None
                 answer = self._lend(tx, row, settings, choice, annotator, now)
+                if longest is not None:
+                    self._end(tx, longest, AssignmentState.RELEASED, now)
+                    self._put_back(tx, row, longest)
         if wants_picks:
             self._ask_for_picks(row)
         if isinstance(answer, Lent):

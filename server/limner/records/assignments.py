@@ -18,6 +18,7 @@ _HELD_BY = (
 )
 _HELD_COUNT = select(func.count()).select_from(assignments).where(*_HELD_BY)
 _HELD_LIST = select(assignments).where(*_HELD_BY).order_by(assignments.c.id)
+_HELD_LONGEST = _HELD_LIST.limit(1)
 _HELD_ON = select(assignments).where(assignments.c.sample_id == bindparam("sample_id"), HELD)
 _UNTIMELY = (
     select(assignments)
@@ -67,6 +68,13 @@ def held_by(tx: Connection, project_id: int, annotator: str) -> list[Assignment]
     """List what an annotator holds, oldest first."""
     values = {"project_id": project_id, "annotator": annotator}
     return [Assignment(**row._mapping) for row in tx.execute(_HELD_LIST, values)]
+
+
+def held_longest(tx: Connection, project_id: int, annotator: str) -> Assignment | None:
+    """Return what an annotator has held longest."""
+    values = {"project_id": project_id, "annotator": annotator}
+    row = tx.execute(_HELD_LONGEST, values).one_or_none()
+    return None if row is None else Assignment(**row._mapping)
 
 
 def held_on(tx: Connection, sample_id: int) -> list[Assignment]:

@@ -11,7 +11,7 @@ from limner.http.context import service
 from limner.http.monai_label.answers import json_answer
 from limner.http.monai_label.reading import json_object
 from limner.http.monai_label.routes import Here, Routes, annotator, spoken
-from limner.loop.assign import Lent, Nothing
+from limner.loop.assign import Lent
 from limner.records.rows import Sample
 
 routes = Routes()
@@ -27,12 +27,7 @@ def next_sample(here: Here, strategy: str) -> Response:
     params = json_object()
     who = annotator(params.get("client_id"))
     named = spoken(strategy)
-    lent = service().assignments.next(here.name, who, named)
-    if isinstance(lent, Nothing) and lent.is_full:
-        held = service().assignments.held(here.name, who)
-        if held:
-            service().assignments.release(held[0].id)
-            lent = service().assignments.next(here.name, who, named)
+    lent = service().assignments.next(here.name, who, named, makes_room=True)
     return json_answer(_shown(here, lent, named) if isinstance(lent, Lent) else {})
 
 
@@ -42,7 +37,7 @@ def image_info(here: Here, sample: Sample) -> dict[str, Any]:
         **service().tags.remarks(sample.id),
         "ts": int(sample.created_at),
         "name": PurePosixPath(sample.files[0]).name,
-        "path": str(service().samples.image_paths(here.name, sample.id)[0]),
+        "path": str(service().projects.source(here.project, sample).paths[0]),
     }
 
 

@@ -16,6 +16,7 @@ from limner.http.context import service
 from limner.http.monai_label.answers import detail_answer
 from limner.http.monai_label.origins import is_preflight
 from limner.http.monai_label.routes import Here, Routes, Rule, View
+from limner.records.rows import Project
 
 PREFIX = "/monai/<slug:project>"
 _ROOT, _NAMED = "monai_label_root", "monai_label"
@@ -102,21 +103,25 @@ def _located(view: View) -> View:
 
     @functools.wraps(view)
     def handle(project: str | None, **parts: Any) -> WsgiResponse:
-        return view(Here(service().projects.get(project or _root_project())), **parts)
+        found = _root_project() if project is None else service().projects.get(project)
+        return view(Here(found), **parts)
 
     return handle
 
 
-def _root_project() -> str:
+def _root_project() -> Project:
     """Return the project at the root: the one that the settings name, or the only one there is."""
     settings = service().settings
     if settings.monai_label.project is not None:
-        return settings.monai_label.project
+        return service().projects.get(settings.monai_label.project)
     names = [each.name for each in settings.projects]
-    if not names:
-        names = [each.name for each in service().projects.list(limit=2).items]
     if len(names) == 1:
-        return names[0]
+        return service().projects.get(names[0])
+    if not names:
+        there = service().projects.list(limit=2).items
+        if len(there) == 1:
+            return there[0]
+        names = [each.name for each in there]
     told = f"; there are {', '.join(names)}" if names else ""
     raise NotFound(
         "No project is served here: name one as monai_label.project in the settings, or use "
