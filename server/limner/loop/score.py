@@ -100,20 +100,48 @@ class Score:
         """Predict the samples of the job's parameters, or those of the queue."""
         project, version = self._now(run.project_id)
         version = serving_or_refuse(version, project.name)
-        wanted = run.job.params.get("samples")
-        if wanted is None:
+        tally, current, total = Tally(), 0, 0
+        describer = self._describer(project, version)
+        for found in self._wanted(run, project, version):
+            due = [each.sample for each in found if each.is_due]
+            current += len(found) - len(due)
+            total += len(due)
+            for start in range(0, len(due), BATCH):
+                done = total - len(due) + start
+                run.progress(Progress(step=done, total=total, message="predicting"))
+                describer.batch(run, due[start : start + BATCH], tally)
+        run.progress(Progress(step=total, total=total, message="predicting"))
+        return {"version": version.number, "current": current, **tally.as_json()}
+
+    def _wanted(
+        self, run: JobRun, project: Project, version: ModelVersion
+    ) -> Iterator[Sequence[Due]]:
+        """Yield the samples that a job names: by id, by state, or those of the queue."""
+        ids, states = run.job.params.get("samples"), run.job.params.get("states")
+        if ids is not None:
+            yield self._among(project, version, _sample_ids(ids))
+        if states is not None:
+            for state in _sample_states(states):
+                yield from self._walked(project, version, state)
+        if ids is None and states is None:
             with self._records.read() as tx:
                 found = description_rows.along_queue(tx, project.id, version.id)
-        else:
-            found = self._among(project, version, _sample_ids(wanted))
-        tally = Tally()
-        describer = self._describer(project, version)
-        due = [each.sample for each in found if each.is_due]
-        for start in range(0, len(due), BATCH):
-            run.progress(Progress(step=start, total=len(due), message="predicting"))
-            describer.batch(run, due[start : start + BATCH], tally)
-        run.progress(Progress(step=len(due), total=len(due), message="predicting"))
-        return {"version": version.number, "current": len(found) - len(due), **tally.as_json()}
+            yield found
+
+    def _walked(
+        self, project: Project, version: ModelVersion, state: SampleState
+    ) -> Iterator[Sequence[Due]]:
+        """Yield every sample in a state, in the random order, page by page."""
+        place = START
+        while True:
+            with self._records.read() as tx:
+                found = description_rows.walk(
+                    tx, project.id, version.id, after=place, state=state, limit=_PAGE
+                )
+            if not found:
+                return
+            yield found
+            place = (found[-1].sample.draw, found[-1].sample.id)
 
     def _now(self, project_id: int) -> tuple[Project, ModelVersion | None]:
         with self._records.read() as tx:
@@ -251,22 +279,9 @@ class _Scoring:
         yield from self._in_state(SampleState.READY)
 
     def _in_state(self, state: SampleState) -> Iterator[Due]:
-        place = START
-        while True:
+        for found in self.score._walked(self.describer.project, self.describer.version, state):
             self.job_run.check()
-            with self.score._records.read() as tx:
-                found = description_rows.walk(
-                    tx,
-                    self.describer.project.id,
-                    self.describer.version.id,
-                    after=place,
-                    state=state,
-                    limit=_PAGE,
-                )
-            if not found:
-                return
             yield from found
-            place = (found[-1].sample.draw, found[-1].sample.id)
 
     def _describe_all(self, samples: Sequence[Sample]) -> bool:
         for start in range(0, len(samples), BATCH):
@@ -306,3 +321,10 @@ def _sample_ids(wanted: object) -> list[int]:
     if not isinstance(wanted, list) or not all(isinstance(each, int) for each in wanted):
         raise InvalidRequest(f"samples is {wanted!r}; give a list of sample ids.")
     return wanted
+
+
+def _sample_states(wanted: object) -> list[SampleState]:
+    readable = {each.value for each in _READABLE}
+    if not isinstance(wanted, list) or not readable.issuperset(wanted):
+        raise InvalidRequest(f"states is {wanted!r}; give a list of {', '.join(sorted(readable))}.")
+    return [SampleState(each) for each in wanted]
