@@ -213,6 +213,23 @@ def test_one_annotator_holds_so_many_at_most(house: Any) -> None:
     ]
 
 
+def test_who_makes_room_gives_back_the_oldest_only_once_there_is_another(house: Any) -> None:
+    house.project(validation_share=0, max_held=2, lease_minutes=10)
+    house.pool(3)
+    oldest, second = house.next(), house.next()
+    house.clock.now += 60
+    third = house.assignments.next("liver", "ann", makes_room=True)
+    held = [each.id for each in house.assignments.held("liver", "ann")]
+    assert held == [second.assignment.id, third.assignment.id]
+    house.next("bob")  # takes what was given back, so that nothing else is free
+    again = house.assignments.next("liver", "ann", makes_room=True)
+    assert again.assignment.id == second.assignment.id
+    assert again.assignment.expires_at == house.clock() + 600
+    assert [each.id for each in house.assignments.held("liver", "ann")] == held
+    assert house.assignments.get(oldest.assignment.id).state == "released"
+    assert house.kept_counts() == house.scanned_counts()
+
+
 def test_without_samples_it_says_so(lending: Any) -> None:
     assert "no samples yet" in reason(lending.assignments.next("liver", "ann"))
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from limner_apps.classification.network import Classifier, pooled
 from limner_apps.classification.plan import Plan
+from limner_apps.classification.precision import mixed_precision
 from limner_apps.learning import device as devices
 
 _log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class Inference:
         self._device = device
         # How many images go through together; fewer once memory ran out.
         self._together = plan.batch
+        self._axes = plan.axes
         devices.place(network, plan.axes, device)
 
     @torch.inference_mode()
@@ -97,7 +99,7 @@ class Inference:
 
     def _embed(self, images: Tensor) -> Tensor:
         batch = devices.arrange(images.to(self._device), self._device)
-        with devices.mixed_precision(self._device):
+        with mixed_precision(self._device, self._axes):
             return self._network.embed(batch).float().cpu()
 
     def _step_back(self) -> bool:

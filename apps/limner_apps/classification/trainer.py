@@ -14,6 +14,7 @@ from limner_apps.classification.batches import BatchDraw, TrainingCase
 from limner_apps.classification.imbalance import case_shares, class_weights
 from limner_apps.classification.losses import classification_loss
 from limner_apps.classification.network import Classifier
+from limner_apps.classification.precision import mixed_precision
 from limner_apps.classification.state import WeighedState
 from limner_apps.learning import device as devices
 from limner_apps.learning import run
@@ -83,7 +84,7 @@ class Run(run.Run[WeighedState, TrainingCase, BatchDraw]):
         classes = devices.sent_to(self._device, classes)
         generator = torch.Generator().manual_seed(mixed_seed(self._seed + 1, step))
         images = augment(images, generator, self.state.plan.mirrored)
-        with devices.mixed_precision(self._device):
+        with mixed_precision(self._device, self.state.plan.axes):
             logits = self._network(devices.arrange(images, self._device))
         loss = classification_loss(logits.float(), classes, self._weights, self._schema.exclusive)
         return {"cross_entropy": loss}

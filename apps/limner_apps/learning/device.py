@@ -52,10 +52,15 @@ def half_precision(device: torch.device) -> torch.dtype | None:
 
 
 @contextmanager
-def mixed_precision(device: torch.device) -> Iterator[None]:
-    """Run convolutions in the device's fast format; does nothing where there is none."""
+def mixed_precision(device: torch.device, *, on_processor: bool = True) -> Iterator[None]:
+    """Run convolutions in the device's fast format; does nothing where there is none.
+
+    Args:
+        device: Where.
+        on_processor: Whether a processor's format is used, too.
+    """
     dtype = half_precision(device)
-    if dtype is None:
+    if dtype is None or (device.type == "cpu" and not on_processor):
         yield
         return
     with torch.autocast(device.type, dtype=dtype):

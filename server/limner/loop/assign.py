@@ -99,7 +99,8 @@ class Assignments:
             strategy: The project's own where nothing is said; or `random` or `first`, for the
                 pool in its random order or in that of the names.
             makes_room: Whether an annotator who holds as many samples as one may gives back the
-                one held longest; without that there is nothing for them.
+                one held longest, or gets it again where no other is free; without that there is
+                nothing for them.
 
         Raises:
             InvalidRequest: The annotator's name cannot be used.
@@ -124,15 +125,18 @@ class Assignments:
                 )
             choice = choose(tx, row, settings, annotator, strategy)
             wants_picks = self._wants_picks(tx, row, settings, now)
-            if choice is None:
-                answer: Lent | Nothing = Nothing(reason=why_nothing(tx, row, annotator))
-            else:
-                # Given back only now, so that it is not what they get again.
-                longest = assignment_rows.held_longest(tx, row.id, annotator) if is_full else None
+            longest = assignment_rows.held_longest(tx, row.id, annotator) if is_full else None
+            answer: Lent | Nothing
+            if choice is not None:
                 answer = self._lend(tx, row, settings, choice, annotator, now)
                 if longest is not None:
+                    # Given back only now, so that it is not what they get again.
                     self._end(tx, longest, AssignmentState.RELEASED, now)
                     self._put_back(tx, row, longest)
+            elif longest is not None:
+                answer = self._lend_again(tx, row, settings, longest, now)
+            else:
+                answer = Nothing(reason=why_nothing(tx, row, annotator))
         if wants_picks:
             self._ask_for_picks(row)
         if isinstance(answer, Lent):
@@ -302,6 +306,21 @@ class Assignments:
             expires_at=now + settings.lease_minutes * 60,
         )
         project_rows.add_counts(tx, project.id, changes)
+        return _lent(project, assignment, sample, ahead.offered(tx, project, sample))
+
+    def _lend_again(
+        self,
+        tx: Connection,
+        project: Project,
+        settings: ProjectSettings,
+        held: Assignment,
+        now: float,
+    ) -> Lent:
+        """Lend an annotator what they hold for the full time from now on."""
+        expires_at = now + settings.lease_minutes * 60
+        assignment = assignment_rows.change(tx, held.id, expires_at=expires_at)
+        sample = sample_rows.find(tx, held.sample_id)
+        assert sample is not None  # noqa: S101 - no sample is deleted while it is referred to
         return _lent(project, assignment, sample, ahead.offered(tx, project, sample))
 
     def _take_back_overdue(

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import nibabel
 import psutil
 from tests.clients.conftest import PARTS
@@ -45,6 +46,12 @@ def state(client: RealClient, session: str) -> dict[str, Any]:
     }
 
 
+def unfinished(url: str) -> list[Any]:
+    """The jobs that are still at work, as they store predictions in the meantime."""
+    answer = httpx.get(f"{url}/api/v1/projects/scans/jobs").raise_for_status().json()
+    return [each for each in answer["items"] if each["state"] in ("queued", "running")]
+
+
 def test_labels_tags_notes_trainings_sessions_and_what_is_lent_outlive_the_server(
     connect: NewClient, hippocampus: Path, turned: Path, tmp_path: Path
 ) -> None:
@@ -62,6 +69,7 @@ def test_labels_tags_notes_trainings_sessions_and_what_is_lent_outlive_the_serve
         wait_for(lambda: client.train_status()["status"] == "DONE")
         session = client.create_session(str(turned))["session_id"]
         lent = client.next_sample("first", {})["id"]
+        wait_for(lambda: not unfinished(server.url))
         before = state(client, session)
         kill(server)
 

@@ -125,9 +125,11 @@ def made(
 
 
 @pytest.fixture
-def dialect(site: Site) -> Dialect:
-    """A project with five images and no label."""
-    return made(site)
+def dialect(site: Site) -> Iterator[Dialect]:
+    """A project with five images and no label; its folder is watched no longer than the test."""
+    dialect = made(site)
+    yield dialect
+    site.http.delete(f"{site.url}/api/v1/projects/{dialect.name}")
 
 
 @pytest.fixture(scope="session")
