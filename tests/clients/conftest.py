@@ -16,7 +16,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from tests.conftest import ROOT
-from tests.http.conftest import running, wait_for
+from tests.http.conftest import passing_projects, running, wait_for
 
 from limner.loop.service import Service
 from limner.records import labels as label_rows
@@ -161,6 +161,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The server; every test that changes anything makes a project of its own."""
     with serving(tmp_path_factory.mktemp("clients")) as running_site:
         yield running_site
+
+
+@pytest.fixture(autouse=True)
+def _passing_projects(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let no project outlive the test that made it."""
+    if "site" not in request.fixturenames:
+        yield
+        return
+    with passing_projects(request.getfixturevalue("site").service):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import io
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -186,6 +186,22 @@ def running(settings: Settings) -> Iterator[tuple[Service, Server]]:
 
 
 @contextmanager
+def passing_projects(service: Service) -> Iterator[None]:
+    """Delete the projects that are made within a block.
+
+    Each one's folder is watched, and a system watches only so many of a user's (inotify: 128).
+    """
+    before = _names(service)
+    yield
+    for name in _names(service) - before:
+        service.projects.delete(name, "test")
+
+
+def _names(service: Service) -> set[str]:
+    return {each.name for each in service.projects.list(limit=1000).items}
+
+
+@contextmanager
 def served(folder: Path, **settings: Any) -> Iterator[Live]:
     """Serve with the tiny plugins for as long as a block lasts."""
     chosen = Settings(
@@ -221,6 +237,15 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     with served(folder, plugin_folder=plugins, admin_token="an admin's") as live:
         live.http.headers["Authorization"] = "Bearer an admin's"
         yield live
+
+
+@pytest.fixture(autouse=True)
+def _passing_projects(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let no project of the servers of this folder outlive the test that made it."""
+    with ExitStack() as stack:
+        for name in {"live", "site"} & set(request.fixturenames):
+            stack.enter_context(passing_projects(request.getfixturevalue(name).service))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -164,7 +165,17 @@ def test_polling_tells_the_same(told: Any, put: Put, root: Path) -> None:
     told.until(lambda: told.calls == [{"p/a.png"}] * 3)
 
 
+@pytest.mark.parametrize(
+    ("code", "words", "limit"),
+    [
+        (errno.ENOSPC, "inotify watch limit reached", "max_user_watches"),
+        (errno.EMFILE, "inotify instance limit reached", "max_user_instances"),
+    ],
+)
 def test_where_the_system_cannot_watch_folders_are_polled(
+    code: int,
+    words: str,
+    limit: str,
     told: Any,
     root: Path,
     put: Put,
@@ -175,7 +186,7 @@ def test_where_the_system_cannot_watch_folders_are_polled(
 
     class Refuses(watchdog.observers.Observer):  # type: ignore[misc, valid-type]
         def start(self) -> None:
-            raise OSError(28, "inotify watch limit reached")
+            raise OSError(code, words)
 
     monkeypatch.setattr(watchdog.observers, "Observer", Refuses)
     monkeypatch.setattr("limner.stores.watching._POLL_S", 0.02)
@@ -184,7 +195,8 @@ def test_where_the_system_cannot_watch_folders_are_polled(
     put("a.png")
     told.until(lambda: told.calls == [{"a.png"}])
     watcher.stop()
-    assert "inotify watch limit reached" in caplog.text
+    assert words in caplog.text
+    assert f"fs.inotify.{limit}" in caplog.text
 
 
 def test_a_file_is_told_of_only_once_it_keeps_still() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -24,6 +25,12 @@ _IDLE_S = 0.5
 _POLL_S = 2.0
 _POLL_SHARE = 0.05
 """Most of the time that looking may take when the system tells nothing."""
+
+_ADVICE: Mapping[int | None, str] = {
+    errno.EMFILE: " Raise fs.inotify.max_user_instances: each project's folder takes one.",
+    errno.ENOSPC: " Raise fs.inotify.max_user_watches: each folder within takes one.",
+}
+"""What to do about the two limits of inotify(7), by the number of the error."""
 
 _UNTOLD = ("opened", "closed_no_write")
 """Reading changes nothing; heeding it would have every reader wake the watcher."""
@@ -158,10 +165,10 @@ class Watcher:
                 self._identity = None
                 return True
             logger.warning(
-                "the system cannot watch a folder (%s); looking every %g s instead. Raise "
-                "fs.inotify.max_user_watches, where there is such a limit.",
+                "the system cannot watch a folder (%s); looking every %g s instead.%s",
                 error,
                 _POLL_S,
+                _ADVICE.get(getattr(error, "errno", None), ""),
             )
             self._poll_s = self._poll_s or _POLL_S
             return False
