@@ -27,7 +27,14 @@ from limner.plugin import (
     TrainRequest,
     Watch,
 )
-from limner.registry import APPS, STRATEGIES, Registry, make_app, make_strategy
+from limner.registry import (
+    APPS,
+    STRATEGIES,
+    Registry,
+    make_app,
+    make_strategy,
+    merged_options,
+)
 from limner.settings import Limits
 
 DEADLINE_S = 100.0
@@ -156,6 +163,8 @@ class InProcessEngine:
                 each(number, error)
 
     def pick(self, strategy: str, pool: Pool, count: int, seed: int) -> Sequence[Pick]:
+        options = merged_options(self.registry.strategy(strategy), pool.options)
+        pool = replace(pool, options=options)
         self._called("pick", (strategy, pool, seed))
         chooser: Any = make_strategy(self.registry.source(STRATEGIES, strategy))
         picks: Sequence[Pick] = chooser.pick(pool, count, seed)

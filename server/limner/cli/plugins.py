@@ -51,7 +51,7 @@ def _show(found: tuple[Found, ...]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from limner.plugin import AppManifest
+    from limner.plugin import AppManifest, StrategyManifest
 
     table = Table("Kind", "Name", "Version", "What it is", "From", "Problems", box=None)
     for each in found:
@@ -68,4 +68,8 @@ def _show(found: tuple[Found, ...]) -> None:
             abilities = ", ".join(sorted(map(str, manifest.abilities)))
             axes = " and ".join(f"{axis}D" for axis in sorted(manifest.dimensions))
             table.add_row("", "", "", Text(f"{manifest.task}, {axes}; {abilities}", "dim"))
+        elif isinstance(manifest, StrategyManifest) and each.is_usable:
+            needs = ", ".join(sorted(map(str, manifest.needs))) or "nothing"
+            options = f"; options {', '.join(manifest.options)}" if manifest.options else ""
+            table.add_row("", "", "", Text(f"needs {needs}{options}", "dim"))
     out.print(table, soft_wrap=False)

@@ -56,6 +56,10 @@ class Plugin:
     """Grows whenever changed code is registered."""
     python: str | None = None
     """Interpreter that its workers run in; None for the server's own."""
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Its settings by name: `default`, `help`, `choices`, `minimum`, `maximum`."""
+    needs: tuple[str, ...] = ()
+    """What a strategy wants to see of the pool."""
 
     @property
     def usable(self) -> bool:
@@ -84,6 +88,8 @@ class Project:
     """`segmentation`, `instances` or `classification`."""
     app_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The app's settings by name: `value`, `default`, `help`, `choices`, `minimum`, `maximum`."""
+    strategy_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The strategy's settings, likewise."""
     labels: tuple[Mapping[str, Any], ...] = ()
     """Classes with `name` and `value`."""
     images: str = ""

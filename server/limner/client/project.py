@@ -228,6 +228,7 @@ class ProjectHandle:
         Args:
             kind: `train` a version, or `score` the pool again.
             params: `effort` of a training: fraction of the app's usual number of steps.
+                `strategy` of a scoring: the one that fills the queue this once.
         """
         body: dict[str, Any] = {"kind": kind, **params}
         call = Call(method="POST", path=f"{self._path}/jobs", json=body)

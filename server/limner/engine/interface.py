@@ -156,7 +156,10 @@ class Engine(Protocol):
         ...
 
     def pick(self, strategy: str, pool: Pool, count: int, seed: int) -> Sequence[Pick]:
-        """Let a strategy order a pool. Checked: distinct rows, in range, the right number."""
+        """Let a strategy order a pool. Checked: distinct rows, in range, the right number.
+
+        `Pool.options` are those that the project sets; the strategy's defaults are filled in here.
+        """
         ...
 
     def retire_unused(self) -> None:

@@ -173,6 +173,8 @@ class LocalEngine:
     def pick(self, strategy: str, pool: Pool, count: int, seed: int) -> Sequence[Pick]:
         """Let a strategy order a pool; see `Engine.pick`."""
         with self._lent(STRATEGIES, strategy) as (crew, source):
+            options = merged_options(self._registry.strategy(strategy), pool.options)
+            pool = dataclasses.replace(pool, options=options)
             command = PickRows(name=strategy, source=source, pool=pool, count=count, seed=seed)
             ticket = Ticket(command, limit_s=self._settings.stall_timeout_s)
             return cast(Sequence[Pick], await_answer(crew.picking, ticket))

@@ -35,6 +35,7 @@ def _protect(pool: Pool) -> None:
         pool.class_fractions,
         pool.embedding,
         pool.labelled_embedding,
+        pool.cost,
     )
     for array in arrays:
         if array is not None:

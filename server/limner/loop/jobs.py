@@ -257,7 +257,7 @@ class Jobs:
                     with self._records.write() as tx:
                         job = job_rows.change(tx, run.job.id, **values)
                         if job.state == JobState.QUEUED:
-                            self._end_twin(tx, job)
+                            job = self._end_twin(tx, job)
                     self._current = None
                 break
             except Exception:
@@ -303,18 +303,21 @@ class Jobs:
             "error": {"type": type(error).__name__, "detail": detail},
         }
 
-    def _end_twin(self, tx: Connection, job: Job) -> None:
-        """End another waiting scoring: the one that comes back does the same work."""
+    def _end_twin(self, tx: Connection, job: Job) -> Job:
+        """End another waiting scoring: the one that comes back does its work as well."""
         if job.kind != JobKind.SCORE:
-            return
+            return job
         for other in job_rows.unfinished(tx, project_id=job.project_id, kind=JobKind.SCORE):
             if other.id != job.id and other.state == JobState.QUEUED:
                 error = {
                     "type": "Superseded",
-                    "detail": f"Job {job.id} waits for its turn again and does the same work.",
+                    "detail": f"Job {job.id} waits for its turn again and does its work as well.",
                 }
                 values = {"state": JobState.CANCELLED.value, "finished_at": self._clock()}
                 job_rows.change(tx, other.id, error=error, **values)
+                # It was asked for later, so what it was told counts.
+                job = job_rows.change(tx, job.id, params=_joined(job.params, other.params))
+        return job
 
     def _fresh(self, job: Job) -> Job:
         """Put in what the running job said last, which the row may not have yet.

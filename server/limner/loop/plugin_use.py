@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -89,7 +90,10 @@ def _misfits(tx: Connection, use: Use, old: Manifest | None, new: Manifest) -> l
         if "cold_start" in use.roles and not new.works_without_model:
             needs = ", ".join(sorted(new.needs))
             return [f"{who} uses it as cold_start, and it needs {needs} of a model now"]
-        return []
+        if "strategy" not in use.roles:
+            return []
+        options = use.project.settings.get("strategy_options", {})
+        return _option_misfits(who, new, [("its settings", options)])
     problems = []
     if isinstance(old, AppManifest) and old.task != new.task:
         problems.append(f"{who} was made for the task {str(old.task)!r}, not {str(new.task)!r}")
@@ -100,6 +104,13 @@ def _misfits(tx: Connection, use: Use, old: Manifest | None, new: Manifest) -> l
     given = [("its settings", use.project.settings.get("app_options", {}))]
     if serving is not None:
         given.append((f"its model version {serving.number}", serving.options))
+    return problems + _option_misfits(who, new, given)
+
+
+def _option_misfits(
+    who: str, new: Manifest, given: Sequence[tuple[str, Mapping[str, Any]]]
+) -> list[str]:
+    problems = []
     for where, options in given:
         try:
             merged_options(new, options)

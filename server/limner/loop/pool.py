@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from limner.plugin import FloatArray, IntArray, Need, Pool
+from limner.plugin import FloatArray, IntArray, Json, Need, Pool
 from limner.records import descriptions as description_rows
 from limner.records.database import Records
 from limner.records.rows import Project
@@ -19,11 +20,16 @@ _COLUMNS = {
     Need.SCORES: ("scores",),
     Need.CLASSES: ("class_scores", "class_fractions"),
     Need.EMBEDDING: ("embedding",),
+    Need.COST: (),  # nothing predicts minutes yet
 }
 
 
 def assemble(
-    records: Records, project: Project, model_id: int | None, needs: frozenset[Need]
+    records: Records,
+    project: Project,
+    model_id: int | None,
+    needs: frozenset[Need],
+    options: Mapping[str, Json] = MappingProxyType({}),
 ) -> Pool:
     """Read the pool of a project: ready samples, those drawn for validation left out.
 
@@ -32,6 +38,7 @@ def assemble(
         project: Whose pool.
         model_id: The version whose descriptions count; None before there is one.
         needs: What the strategy declared.
+        options: The strategy's, as the project sets them.
     """
     ready = _ids(records, project, description_rows.ready_ids)
     with records.read() as tx:
@@ -39,7 +46,7 @@ def assemble(
     ids = np.setdiff1d(ready, drawn, assume_unique=True)
     columns = [name for need in sorted(needs) for name in _COLUMNS[need]]
     if model_id is None or not columns:
-        return Pool(ids=ids, round=project.round)
+        return Pool(ids=ids, round=project.round, options=dict(options))
     labelled = (
         _ids(records, project, description_rows.labelled_ids)
         if Need.EMBEDDING in needs
@@ -67,6 +74,7 @@ def assemble(
         embedding=_array(arrays, "embedding"),
         labelled_embedding=of_labelled.known() if Need.EMBEDDING in needs else None,
         round=project.round,
+        options=dict(options),
     )
 
 

@@ -9,10 +9,13 @@ from pydantic import ValidationError
 
 from limner.errors import InvalidRequest, NotFound, PluginFailed
 from limner.loop.adopted_sources import SINGLE_FILES, single_file_task
-from limner.plugin import LabelClass, LabelSchema, Task
+from limner.plugin import LabelClass, LabelSchema, StrategyManifest, Task
 from limner.records.rows import Project
 from limner.registry import Registry, merged_options
 from limner.settings import ProjectConfig, ProjectSettings
+
+_NAMES_PLUGINS = {"strategy", "strategy_options", "cold_start", "app_options", "multi_label"}
+"""Settings that plugins have a say in."""
 
 
 def schema_of(config: ProjectConfig) -> LabelSchema:
@@ -103,7 +106,17 @@ def settings_problems(app: str, settings: ProjectSettings, registry: Registry) -
                 f"cold_start: strategy {name!r} needs {', '.join(sorted(manifest.needs))} of a "
                 "model; take one that needs nothing, such as 'random'"
             )
+        if role == "strategy":
+            problems += _option_problems(manifest, settings.strategy_options)
     return problems
+
+
+def _option_problems(manifest: StrategyManifest, given: Mapping[str, Any]) -> Sequence[str]:
+    try:
+        merged_options(manifest, given)
+    except InvalidRequest as error:
+        return [f"strategy {manifest.name!r}: {problem}" for problem in error.problems]
+    return []
 
 
 def changed_settings(
@@ -111,8 +124,8 @@ def changed_settings(
 ) -> ProjectSettings:
     """Return a project's settings with some of them changed.
 
-    Groups such as `gate` and `app_options` are joined one level deep. Another app than the
-    project's begins without options.
+    Groups such as `gate` and `app_options` are joined one level deep. Another app or strategy than
+    the project's begins without options.
 
     Raises:
         InvalidRequest: A setting is unknown or its value does not fit; `problems` lists them all.
@@ -120,6 +133,8 @@ def changed_settings(
     merged = dict(project.settings)
     if app != project.app:
         merged["app_options"] = {}
+    if given.get("strategy", merged.get("strategy")) != merged.get("strategy"):
+        merged["strategy_options"] = {}
     for key, value in given.items():
         old = merged.get(key)
         joined = isinstance(old, Mapping) and isinstance(value, Mapping)
@@ -128,7 +143,7 @@ def changed_settings(
         settings = ProjectSettings.model_validate(merged)
         # Names of plugins are checked only where they change: one that is gone meanwhile must not
         # stand in the way of the others.
-        named = {"strategy", "cold_start", "app_options", "multi_label"} & set(given)
+        named = _NAMES_PLUGINS & set(given)
         is_checked = named or app != project.app
         problems = settings_problems(app, settings, registry) if is_checked else []
         if app != project.app:

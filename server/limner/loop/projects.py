@@ -178,9 +178,9 @@ class Projects:
     ) -> Project:
         """Change a project's title, its app or some of its settings; what is not named stays.
 
-        Options belong to an app: another one begins with its defaults, and with what
-        `app_options` gives in the same call. Versions that were trained otherwise go on serving;
-        `limner.loop.lineage.differences` says what is different.
+        Options belong to an app or a strategy: another one begins with its defaults, and with what
+        `app_options` or `strategy_options` give in the same call. Versions that were trained
+        otherwise go on serving; `limner.loop.lineage.differences` says what is different.
 
         Raises:
             InvalidRequest: An app or a setting is unknown or does not fit; `problems` lists all.
@@ -202,9 +202,10 @@ class Projects:
                 )
                 self._check_answers(tx, project, changed)
                 values["settings"] = changed.model_dump(mode="json")
+                before = self.settings(project)
                 asks_for_picks = any(
-                    project.settings.get(role) != values["settings"][role]
-                    for role in ("strategy", "cold_start")
+                    getattr(before, role) != getattr(changed, role)
+                    for role in ("strategy", "strategy_options", "cold_start")
                 )
             if not values:
                 return project
@@ -293,6 +294,17 @@ class Projects:
         """
         manifest = self._registry.app(project.app)
         return merged_options(manifest, self.settings(project).app_options)
+
+    def strategy_options(self, project: Project) -> dict[str, Json]:
+        """Return the strategy's options as the project sets them, defaults filled in.
+
+        Raises:
+            NotFound: The strategy is not there any more.
+            InvalidRequest: The strategy has other options by now.
+        """
+        settings = self.settings(project)
+        manifest = self._registry.strategy(settings.strategy)
+        return merged_options(manifest, settings.strategy_options)
 
     def _bring_up_to_date(self, config: ProjectConfig) -> None:
         try:

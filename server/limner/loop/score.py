@@ -22,7 +22,8 @@ from limner.loop.pool import assemble
 from limner.loop.prediction_files import PredictionFiles
 from limner.loop.projects import Projects
 from limner.loop.seeds import derived_seed
-from limner.plugin import Ability, Json, Need, Progress, StrategyManifest
+from limner.loop.strategies import Chosen, Strategies
+from limner.plugin import Ability, Json, Need, Progress
 from limner.records import counts
 from limner.records import descriptions as description_rows
 from limner.records import models as model_rows
@@ -30,7 +31,7 @@ from limner.records import projects as project_rows
 from limner.records import queue as queue_rows
 from limner.records.database import Records
 from limner.records.descriptions import START, Due
-from limner.records.rows import JobKind, ModelVersion, Project, QueueEntry, Sample, SampleState
+from limner.records.rows import Job, JobKind, ModelVersion, Project, QueueEntry, Sample, SampleState
 from limner.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -62,8 +63,29 @@ class Score:
         self._engine = engine
         self._files = files
         self._registry = registry
+        self._strategies = Strategies(projects, registry)
         self._events = events
         self._clock = clock
+
+    def request(self, project: str, strategy: str | None = None) -> Job:
+        """Queue a scoring because somebody asks; one that waits already does what both ask for.
+
+        Args:
+            project: The project's name.
+            strategy: Name of one that fills the queue this once; the project's own when None.
+
+        Raises:
+            NotFound: There is no such project.
+            InvalidRequest: There is no such strategy, or it cannot be used.
+            Conflict: The strategy needs what the app does not say, or a model before there is one.
+        """
+        with self._records.read() as tx:
+            found = self._projects.named(tx, project)
+            version = model_rows.serving(tx, found.id)
+        if strategy is None:
+            return self._jobs.ensure(found.id, JobKind.SCORE)
+        self._strategies.choose(found, version, strategy)
+        return self._jobs.ensure(found.id, JobKind.SCORE, {"strategy": strategy})
 
     def handlers(self) -> Mapping[JobKind, Handler]:
         """Return what scores and predicts in bulk."""
@@ -71,18 +93,16 @@ class Score:
 
     def _score(self, run: JobRun) -> Mapping[str, Json]:
         project, version = self._now(run.project_id)
-        settings = self._projects.settings(project)
         began = self._clock()
+        chosen = self._strategies.choose(project, version, _asked(run))
         if version is None:
-            picked = self._pick(project, None, self._cold_strategy(settings.cold_start))
-            return {"version": None, "queued": picked, "strategy": settings.cold_start}
-        work = _Scoring(
-            self, run, self._describer(project, version), self._strategy(project), Tally()
-        )
+            picked = self._pick(project, None, chosen)
+            return {"version": None, "queued": picked, "strategy": chosen.manifest.name}
+        work = _Scoring(self, run, self._describer(project, version), chosen, Tally())
         finished = work.run()
         result: dict[str, Json] = {
             "version": version.number,
-            "strategy": work.strategy.name,
+            "strategy": chosen.manifest.name,
             "queued": work.queued,
             **work.tally.as_json(),
             "seconds": round(max(0.0, self._clock() - began), 3),  # the clock may be set back,
@@ -92,9 +112,17 @@ class Score:
             run.check()
         else:
             # Another version serves meanwhile: its word is wanted, not this one's.
-            self._jobs.ensure(project.id, JobKind.SCORE)
+            self._jobs.ensure(project.id, JobKind.SCORE, self._wish(run.job))
             result["superseded"] = True
         return result
+
+    def _wish(self, job: Job) -> Mapping[str, Json]:
+        """Return what a scoring that was in vain was asked, unless it was asked anew since."""
+        since = (each for each in self._jobs.unfinished(job.project_id) if each.id > job.id)
+        is_asked_anew = any(
+            each.kind == JobKind.SCORE and "strategy" in each.params for each in since
+        )
+        return {} if is_asked_anew else job.params
 
     def _predict(self, run: JobRun) -> Mapping[str, Json]:
         """Predict the samples of the job's parameters, or those of the queue."""
@@ -168,37 +196,12 @@ class Score:
             describes=Ability.DESCRIBE in self._registry.app(version.app).abilities,
         )
 
-    def _strategy(self, project: Project) -> StrategyManifest:
-        """Return the project's strategy; the cold-start one where the app cannot describe."""
-        settings = self._projects.settings(project)
-        strategy = self._registry.strategy(settings.strategy)
-        if strategy.needs and Ability.DESCRIBE not in self._registry.app(project.app).abilities:
-            log.warning(
-                "%s: app %s describes nothing, so %s picks in place of %s",
-                project.name,
-                project.app,
-                settings.cold_start,
-                strategy.name,
-            )
-            return self._cold_strategy(settings.cold_start)
-        return strategy
-
-    def _cold_strategy(self, name: str) -> StrategyManifest:
-        strategy = self._registry.strategy(name)
-        if not strategy.works_without_model:
-            raise InvalidRequest(
-                f"Strategy {name!r} needs {', '.join(sorted(strategy.needs))}, and there is no "
-                "model to say that yet; set cold_start to a strategy that needs nothing."
-            )
-        return strategy
-
-    def _pick(
-        self, project: Project, version: ModelVersion | None, strategy: StrategyManifest
-    ) -> int | None:
+    def _pick(self, project: Project, version: ModelVersion | None, chosen: Chosen) -> int | None:
         """Put a strategy's picks in the queue; None when another version serves meanwhile."""
         settings = self._projects.settings(project)
         model_id = None if version is None else version.id
-        pool = assemble(self._records, project, model_id, strategy.needs)
+        strategy = chosen.manifest
+        pool = assemble(self._records, project, model_id, strategy.needs, chosen.options)
         picks = (
             self._engine.pick(
                 strategy.name,
@@ -235,13 +238,13 @@ class _Scoring:
     score: Score
     job_run: JobRun
     describer: Describer
-    strategy: StrategyManifest
+    chosen: Chosen
     tally: Tally
     queued: int | None = 0
 
     def run(self) -> bool:
         """Describe and pick; False when another version serves meanwhile."""
-        if self.strategy.works_without_model:
+        if self.chosen.manifest.works_without_model:
             # Nobody asks for descriptions: predictions of what is next to be labelled will do.
             if not self._pick():
                 return False
@@ -274,7 +277,7 @@ class _Scoring:
         return self._batch(batch)
 
     def _along(self) -> Iterator[Due]:
-        if Need.EMBEDDING in self.strategy.needs:
+        if Need.EMBEDDING in self.chosen.manifest.needs:
             yield from self._in_state(SampleState.LABELLED)
         yield from self._in_state(SampleState.READY)
 
@@ -305,7 +308,7 @@ class _Scoring:
     def _pick(self) -> bool:
         self.job_run.check()
         project = self.score._projects.of_id(self.describer.project.id)
-        self.queued = self.score._pick(project, self.describer.version, self.strategy)
+        self.queued = self.score._pick(project, self.describer.version, self.chosen)
         return self.queued is not None
 
     def _tell(self, step: int, total: int) -> None:
@@ -315,6 +318,12 @@ class _Scoring:
 
 
 _READABLE = (SampleState.READY, SampleState.LABELLED, SampleState.SET_ASIDE)
+
+
+def _asked(run: JobRun) -> str | None:
+    """Return the strategy that the job is to use in place of the project's own."""
+    name = run.job.params.get("strategy")
+    return None if name is None else str(name)
 
 
 def _sample_ids(wanted: object) -> list[int]:

@@ -48,7 +48,7 @@ class PromptKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One setting that a project may give an app."""
+    """One setting that a project may give an app or a strategy."""
 
     default: Json
     """Its type is the option's type."""
@@ -130,6 +130,8 @@ class StrategyManifest:
     """A few words for people."""
     licence: str
     """SPDX identifier of the code's licence."""
+    options: Mapping[str, Option] = field(default_factory=dict)
+    """Settings that a project may give, by name; `Pool.options` brings them."""
     contract: str = CONTRACT_VERSION
     """Version of the contract that the strategy was made for."""
     python: str = ""
@@ -177,6 +179,7 @@ def manifest_problems(manifest: Manifest) -> list[str]:
             for need in manifest.needs
             if need not in set(Need)
         ]
+    problems += _option_problems(manifest.options)
     return problems
 
 
@@ -188,7 +191,10 @@ def _app_problems(manifest: AppManifest) -> Iterator[str]:
     if manifest.max_classes is not None and manifest.max_classes < 1:
         yield f"max_classes {manifest.max_classes} leaves no class"
     yield from _prompt_problems(manifest)
-    for name, option in manifest.options.items():
+
+
+def _option_problems(options: Mapping[str, Option]) -> Iterator[str]:
+    for name, option in options.items():
         bounds = {"minimum": option.minimum, "maximum": option.maximum}
         odd = [which for which, bound in bounds.items() if not _is_bound(bound)]
         yield from (f"option {name}: its {which} is no finite number" for which in odd)

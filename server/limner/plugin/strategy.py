@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from limner.plugin.images import FloatArray, IntArray
+from limner.plugin.values import Json
 
 
 class Need(StrEnum):
@@ -19,6 +20,8 @@ class Need(StrEnum):
     """`Pool.class_scores` and `Pool.class_fractions`."""
     EMBEDDING = "embedding"
     """`Pool.embedding` and `Pool.labelled_embedding`."""
+    COST = "cost"
+    """`Pool.cost`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,8 +44,13 @@ class Pool:
     """(n, d)."""
     labelled_embedding: FloatArray | None = None
     """(m, d), of the samples that have a submitted label."""
+    cost: FloatArray | None = None
+    """(n,), minutes that labelling is predicted to take; NaN where unknown. None where nothing
+    predicts them."""
     round: int = 0
     """How many model versions the project has promoted."""
+    options: Mapping[str, Json] = field(default_factory=dict)
+    """The strategy's options as the project sets them, defaults filled in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

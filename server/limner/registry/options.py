@@ -1,15 +1,15 @@
-"""Joins the options that a project gives with the defaults of its app."""
+"""Joins the options that a project gives with the defaults of an app or a strategy."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from limner.errors import InvalidRequest
-from limner.plugin import AppManifest, Json
+from limner.plugin import AppManifest, Json, Manifest
 
 
-def merged_options(manifest: AppManifest, given: Mapping[str, Json]) -> dict[str, Json]:
-    """Return every option of an app with the value given or its default.
+def merged_options(manifest: Manifest, given: Mapping[str, Json]) -> dict[str, Json]:
+    """Return every option of a plugin with the value given or its default.
 
     Raises:
         InvalidRequest: An option is unknown or its value does not fit; `problems` lists them all.
@@ -25,8 +25,9 @@ def merged_options(manifest: AppManifest, given: Mapping[str, Json]) -> dict[str
         merged[name] = given.get(name, option.default)
         problems += [f"option {name!r}: {problem}" for problem in option.problems(merged[name])]
     if problems:
+        whose = "app" if isinstance(manifest, AppManifest) else "strategy"
         raise InvalidRequest(
-            f"The options of app {manifest.name!r} cannot be used: " + "; ".join(problems) + ".",
+            f"The options of {whose} {manifest.name!r} cannot be used: {'; '.join(problems)}.",
             problems=problems,
         )
     return merged

@@ -59,6 +59,7 @@ def manifest_from(data: Mapping[str, Any]) -> Manifest:
         _expect(name, given.get(name), str, "text")
     if made is StrategyManifest:
         given["needs"] = _words(given, "needs", Need)
+        given.setdefault("options", {})  # as below
     else:
         _expect("task", given.get("task"), str, "text")
         given["task"] = _member(given["task"], Task)
@@ -71,8 +72,8 @@ def manifest_from(data: Mapping[str, Any]) -> Manifest:
         given["dimensions"] = frozenset(given["dimensions"])
         if given.get("max_classes") is not None:
             _expect("max_classes", given["max_classes"], int, "a whole number")
-        _expect("options", given.get("options"), dict, "a table of options")
-        given["options"] = {name: _option(name, each) for name, each in given["options"].items()}
+    _expect("options", given.get("options"), dict, "a table of options")
+    given["options"] = {name: _option(name, each) for name, each in given["options"].items()}
     return made(**given)
 
 

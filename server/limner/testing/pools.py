@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
-from limner.plugin import Need, Pool
+from limner.plugin import Json, Need, Option, Pool
 
 CLASSES, LENGTH = 2, 3
 """Classes and length of an embedding in a drawn pool."""
+
+_NONE: Mapping[str, Option] = MappingProxyType({})
+_UNSET: Mapping[str, Json] = MappingProxyType({})
 
 
 @st.composite
@@ -20,6 +25,7 @@ def pools(
     needs: Collection[Need] = frozenset(Need),
     names: Sequence[str] = ("entropy",),
     max_size: int = 30,
+    options: Mapping[str, Option] = _NONE,
 ) -> Pool:
     """Draw a pool with what the needs ask for; arrays are read-only.
 
@@ -28,6 +34,7 @@ def pools(
         needs: What is present.
         names: Names of the scores.
         max_size: Most rows; there may be none.
+        options: The strategy's; each has its default or a value at the edge of what it may be.
     """
     ids = sorted(draw(st.sets(st.integers(1, 10**6), max_size=max_size)))
     described = draw(st.lists(st.booleans(), min_size=len(ids), max_size=len(ids)))
@@ -35,6 +42,7 @@ def pools(
     seed = draw(st.integers(0, 2**16))
     labelled = draw(st.integers(0, 4))
     pool_round = draw(st.integers(0, 20))
+    given = {name: draw(st.sampled_from(edge_values(each))) for name, each in options.items()}
     return made_pool(
         np.array(ids, np.int64),
         np.array(described, bool),
@@ -44,7 +52,23 @@ def pools(
         seed,
         labelled,
         pool_round,
+        given,
     )
+
+
+def edge_values(option: Option) -> list[Json]:
+    """Return the default of an option and what else it may be: choices, or the bounds."""
+    if option.choices:
+        return list(option.choices)
+    if isinstance(option.default, bool):
+        return [option.default, not option.default]
+    values: list[Json] = [option.default]
+    if isinstance(option.default, int):
+        values += [] if option.minimum is None else [math.ceil(option.minimum)]
+        values += [] if option.maximum is None else [math.floor(option.maximum)]
+    elif isinstance(option.default, float):
+        values += [each for each in (option.minimum, option.maximum) if each is not None]
+    return values
 
 
 def made_pool(
@@ -56,6 +80,7 @@ def made_pool(
     seed: int = 0,
     labelled: int = 2,
     pool_round: int = 1,
+    options: Mapping[str, Json] = _UNSET,
 ) -> Pool:
     """Fill a pool with seeded numbers; rows that are not described hold NaN.
 
@@ -68,6 +93,7 @@ def made_pool(
         seed: Decides the numbers.
         labelled: Rows of `labelled_embedding`.
         pool_round: The pool's round.
+        options: The strategy's, all of them.
     """
     random = np.random.default_rng(seed)
 
@@ -88,5 +114,15 @@ def made_pool(
         class_fractions=rows(1 + CLASSES) if classes else None,
         embedding=rows(LENGTH) if embedding else None,
         labelled_embedding=known if embedding else None,
+        cost=_minutes(rows()) if Need.COST in needs else None,
         round=pool_round,
+        options=dict(options),
     )
+
+
+def _minutes(shares: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return minutes from half a minute to ten; unknown of every fifth row."""
+    minutes = (0.5 + 9.5 * shares).astype(np.float32)
+    minutes[::5] = np.nan
+    minutes.flags.writeable = False
+    return minutes

@@ -6,7 +6,8 @@ import math
 import operator
 import time
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from limner.plugin import Pick, Pool, Strategy, StrategyManifest
+from limner.plugin import Json, Pick, Pool, Strategy, StrategyManifest, manifest_problems
 from limner.testing.making import make
-from limner.testing.pools import made_pool, pools
+from limner.testing.pools import edge_values, made_pool, pools
 
 PROPERTY = settings(
     max_examples=60,
@@ -51,6 +52,10 @@ class StrategyConformance(ABC):
         strategy = make(self.manifest)
         assert isinstance(strategy, Strategy), f"{self.manifest.factory} made no Strategy"
         return strategy
+
+    def test_the_manifest_keeps_to_the_contract(self) -> None:
+        """Its options too: each default is a value that the option allows."""
+        assert manifest_problems(self.manifest) == []
 
     @PROPERTY
     @given(data=st.data(), count=st.integers(0, 40), seed=st.integers(0, 2**31 - 1))
@@ -103,14 +108,24 @@ class StrategyConformance(ABC):
         """Before the first model, and right after a promotion."""
         ids = np.arange(1, 21, dtype=np.int64)
         nothing = np.zeros(20, bool)
-        described = made_pool(ids, nothing, self.manifest.needs, self.score_names)
-        for pool in (described, Pool(ids=ids)):
+        described = self._pool(ids, nothing)
+        for pool in (described, Pool(ids=ids, options=self._defaults())):
             assert_picks_sound(strategy.pick(pool, 7, 1), pool, 7)
+
+    def test_every_option_may_be_given(self, strategy: Strategy) -> None:
+        """Each choice, and each number that bounds an option, with the defaults of the others."""
+        ids = np.arange(1, 41, dtype=np.int64)
+        for name, option in self.manifest.options.items():
+            for value in edge_values(option):
+                pool = self._pool(ids, ids % 8 > 0, {name: value})
+                picks = list(strategy.pick(pool, 9, 1))
+                assert_picks_sound(picks, pool, 9)
+                assert list(strategy.pick(pool, 9, 1)) == picks, f"{name} = {value!r} is no seed"
 
     def test_a_big_pool_is_picked_from_in_time(self, strategy: Strategy) -> None:
         """No loop over the rows."""
         ids = np.arange(1, self.many + 1, dtype=np.int64)
-        pool = made_pool(ids, ids % 10 > 0, self.manifest.needs, self.score_names)
+        pool = self._pool(ids, ids % 10 > 0)
         began = time.perf_counter()
         picks = strategy.pick(pool, 100, 3)
         took = time.perf_counter() - began
@@ -119,7 +134,23 @@ class StrategyConformance(ABC):
 
     def any_pool(self) -> st.SearchStrategy[Pool]:
         """Pools with what the manifest says that the strategy needs, and nothing more."""
-        return pools(needs=self.manifest.needs, names=tuple(self.score_names))
+        return pools(
+            needs=self.manifest.needs,
+            names=tuple(self.score_names),
+            options=self.manifest.options,
+        )
+
+    def _defaults(self) -> dict[str, Json]:
+        return {name: option.default for name, option in self.manifest.options.items()}
+
+    def _pool(
+        self,
+        ids: npt.NDArray[np.int64],
+        described: npt.NDArray[np.bool_],
+        given: Mapping[str, Json] = MappingProxyType({}),
+    ) -> Pool:
+        options = {**self._defaults(), **given}
+        return made_pool(ids, described, self.manifest.needs, self.score_names, options=options)
 
 
 def assert_picks_sound(picks: Sequence[Pick], pool: Pool, count: int) -> None:
@@ -142,6 +173,7 @@ def arrays_of(pool: Pool) -> dict[str, npt.NDArray[Any]]:
         "class_fractions": pool.class_fractions,
         "embedding": pool.embedding,
         "labelled_embedding": pool.labelled_embedding,
+        "cost": pool.cost,
         **{f"scores[{name}]": array for name, array in pool.scores.items()},
     }
     return {name: array for name, array in named.items() if array is not None}

@@ -17,7 +17,7 @@ from limner.http.rest.shapes.paths import JobPath, ProjectPath
 from limner.http.routes import Routes
 from limner.http.sse import Event, Feed, stream
 from limner.http.urls import job_events_url, job_url
-from limner.records.rows import Job, JobKind, JobState
+from limner.records.rows import Job, JobState
 
 routes = Routes("Jobs", "Heavy work that outlives a request.")
 
@@ -36,16 +36,15 @@ def list_jobs(path: ProjectPath, query: PageQuery) -> Response:
 @routes.post(
     "/projects/<slug:project>/jobs",
     answers={202: shapes.Job},
-    also={409: "There is nothing to train on."},
+    also={409: "There is nothing to train on, or nothing that the strategy could see."},
 )
 def start_job(path: ProjectPath, body: shapes.NewJob) -> Response:
     """Ask for heavy work. Where a job of this kind waits already, that one is answered."""
-    params = body.model_dump(exclude={"kind"}, exclude_none=True)
     if body.kind == "train":
+        params = body.model_dump(include={"effort", "from_scratch"}, exclude_none=True)
         job = service().retrain.request(path.project, actor(), params)
     else:
-        project = service().projects.get(path.project)
-        job = service().jobs.ensure(project.id, JobKind.SCORE)
+        job = service().score.request(path.project, body.strategy)
     return answer(job_shape(path.project, job), 202, {"Location": job_url(job.id)})
 
 

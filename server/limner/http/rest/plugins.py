@@ -100,11 +100,12 @@ def _said(manifest: Manifest | None, *, is_usable: bool) -> dict[str, Any]:
         "task": _text(app, "task"),
         "dimensions": [] if app is None else sorted(app.dimensions),
         "abilities": [] if app is None else sorted(map(str, app.abilities)),
-        "options": {}
-        if app is None or not is_usable
-        else {
-            name: shapes.PluginOption.model_validate(option) for name, option in app.options.items()
-        },
+        "options": {
+            name: shapes.PluginOption.model_validate(option)
+            for name, option in manifest.options.items()
+        }
+        if manifest is not None and is_usable
+        else {},
         "needs": [] if strategy is None else sorted(map(str, strategy.needs)),
     }
 

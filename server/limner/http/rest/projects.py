@@ -21,6 +21,7 @@ from limner.http.sse import Event, Feed, stream
 from limner.http.urls import project_url
 from limner.loop.page import number_cursor, page_of
 from limner.loop.service import FIRST_LOOK_S
+from limner.plugin import Json, Option
 from limner.records import counts, rows, store_problems
 
 routes = Routes("Projects", "Labelling tasks: an app, a folder of images, classes and settings.")
@@ -129,7 +130,8 @@ def project_shape(project: rows.Project) -> shapes.Project:
         title=project.title,
         app=project.app,
         task=project.task,
-        app_options=_options(project),
+        app_options=_app_options(project),
+        strategy_options=_strategy_options(project),
         images=str(project.store.get("path", "")),
         labels=[shapes.LabelClass.model_validate(each) for each in project.schema],
         settings=project.settings,
@@ -152,12 +154,26 @@ def project_shape(project: rows.Project) -> shapes.Project:
     )
 
 
-def _options(project: rows.Project) -> dict[str, shapes.ProjectOption]:
+def _app_options(project: rows.Project) -> dict[str, shapes.ProjectOption]:
     try:
         values = service().projects.app_options(project)
-        known = service().registry.app(project.app).options
+        return _options(values, service().registry.app(project.app).options)
     except LimnerError:
         return {}  # `problems` says why
+
+
+def _strategy_options(project: rows.Project) -> dict[str, shapes.ProjectOption]:
+    try:
+        values = service().projects.strategy_options(project)
+        name = service().projects.settings(project).strategy
+        return _options(values, service().registry.strategy(name).options)
+    except LimnerError:
+        return {}  # `problems` says why
+
+
+def _options(
+    values: Mapping[str, Json], known: Mapping[str, Option]
+) -> dict[str, shapes.ProjectOption]:
     return {
         name: shapes.ProjectOption(value=values[name], **asdict(option))
         for name, option in known.items()

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from limner.http.rest.shapes.pages import Page
-from limner.http.rest.shapes.values import Answered, Asked, Instant
+from limner.http.rest.shapes.values import Answered, Asked, Instant, Line
 
 
 class NewJob(Asked):
@@ -23,11 +23,20 @@ class NewJob(Asked):
     from_scratch: bool | None = Field(
         default=None, description="Of a training: begin anew, not from the serving version."
     )
+    strategy: Line | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="Of a rescan: the strategy that fills the queue this once, with its default "
+        "options unless it is the project's own. The next queue is the project's strategy's again.",
+    )
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> NewJob:
         if self.kind != "train" and (self.effort is not None or self.from_scratch is not None):
             raise ValueError("effort and from_scratch are for trainings only; leave them out")
+        if self.kind != "score" and self.strategy is not None:
+            raise ValueError("strategy is for rescans only; leave it out")
         return self
 
 

@@ -52,9 +52,11 @@ class Counts(Answered):
 
 
 class ProjectOption(PluginOption):
-    """A setting of the project's app: what it is now, and what it may be."""
+    """A setting of the project's app or strategy: what it is now, and what it may be."""
 
-    value: object = Field(description="Value now; `settings.app_options` changes it.")
+    value: object = Field(
+        description="Value now; `settings.app_options` or `settings.strategy_options` changes it."
+    )
 
 
 class Project(Answered):
@@ -68,6 +70,9 @@ class Project(Answered):
     app_options: dict[str, ProjectOption] = Field(
         description="Which model the app uses, and how: its settings by name; empty where it "
         "cannot be used."
+    )
+    strategy_options: dict[str, ProjectOption] = Field(
+        description="How the strategy picks: its settings by name; empty where it cannot be used."
     )
     images: str = Field(description="Folder of images, on the server's machine.")
     labels: list[LabelClass] = Field(description="The classes, in the order of their values.")

@@ -49,7 +49,7 @@ class Health(Answered):
 
 
 class PluginOption(Answered):
-    """A setting that a project may give an app."""
+    """A setting that a project may give an app or a strategy."""
 
     default: object = Field(description="Value where a project gives none.")
     help: str = Field(description="What it does.")
@@ -83,7 +83,7 @@ class Plugin(Answered):
     task: str | None = Field(description="Of an app: kind of answer.")
     dimensions: list[int] = Field(description="Of an app: numbers of spatial axes it takes.")
     abilities: list[str] = Field(description="Of an app: what it can do beside predicting.")
-    options: dict[str, PluginOption] = Field(description="Of an app: its settings.")
+    options: dict[str, PluginOption] = Field(description="Its settings, by name.")
     needs: list[str] = Field(description="Of a strategy: what it wants to see of the pool.")
 
 
