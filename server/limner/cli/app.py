@@ -12,6 +12,7 @@ from limner.cli.new import new
 from limner.cli.openapi import openapi
 from limner.cli.plugins import plugins
 from limner.cli.serve import serve
+from limner.cli.simulate import simulate
 from limner.cli.status import status
 from limner.cli.version import version
 
@@ -29,6 +30,7 @@ app.command("demo", epilog=MEANINGS)(demo)
 app.command("status", epilog=MEANINGS)(status)
 app.command("export", epilog=MEANINGS)(export)
 app.add_typer(importing)
+app.command("simulate", epilog=MEANINGS)(simulate)
 app.command("plugins", epilog=MEANINGS)(plugins)
 app.command("new", epilog=MEANINGS)(new)
 app.command("openapi", epilog=MEANINGS)(openapi)

@@ -35,7 +35,11 @@ log = logging.getLogger(__name__)
 
 TICK_S = 15.0
 """How often the timer looks whether a training is due."""
-_PARAMS: Mapping[str, type | tuple[type, ...]] = {"from_scratch": bool, "effort": (int, float)}
+_PARAMS: Mapping[str, type | tuple[type, ...]] = {
+    "from_scratch": bool,
+    "effort": (int, float),
+    "untested": bool,
+}
 
 
 class Retrain:
@@ -117,7 +121,8 @@ class Retrain:
             project: The project's name.
             actor: Who asks.
             params: `from_scratch` (bool) to start without the serving weights; `effort` (number
-                above 0, at most 4) for a fraction of the usual number of steps.
+                above 0, at most 4) for a fraction of the usual number of steps; `untested` (bool)
+                to record the version unmeasured: it serves only where none does, or by hand.
 
         Raises:
             NotFound: There is no such project, or its app is not there.

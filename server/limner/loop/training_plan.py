@@ -45,11 +45,14 @@ class TrainingPlan:
     """From where it starts and why, in words."""
     effort: float
     seed: int
+    is_untested: bool = False
+    """Whether nobody wants to know how good it is."""
 
     @property
     def cross_validates(self) -> bool:
         """Whether labels are too few for a test on the validation set."""
-        return is_needed(self.snapshot.train, self.snapshot.validation)
+        few = is_needed(self.snapshot.train, self.snapshot.validation)
+        return few and not self.is_untested
 
     @property
     def classes(self) -> dict[str, int]:
@@ -93,6 +96,7 @@ def prepare(run: JobRun, records: Records, projects: Projects, registry: Registr
         start=kept["start"],
         effort=float(job.params.get("effort", 1.0)),
         seed=int(kept["seed"]),
+        is_untested=bool(job.params.get("untested", False)),
     )
 
 

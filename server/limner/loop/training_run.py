@@ -99,7 +99,9 @@ class TrainingRun:
             options=plan.options,
         )
         final = Whole(self.engine, ref)
-        if trial is None:
+        if plan.is_untested:
+            trial = _Trial(candidate=final, cases=())
+        elif trial is None:
             trial = self._validate(run, plan, work, cases, final)
         for _ in range(_MOST_COMPARISONS):
             judged = self._judge(run, plan, trial, final)
