@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Self
 
 from limner.engine import Engine, ModelRef, Priority
 from limner.errors import EngineError, LimnerError
@@ -15,6 +17,7 @@ from limner.images import ImageSource
 from limner.loop.job_run import JobRun
 from limner.loop.prediction_files import Made, PredictionFiles, encoded
 from limner.loop.projects import Projects
+from limner.loop.storing import Storing
 from limner.plugin import Described, Description, Json, Prediction, Progress
 from limner.records.rows import ModelVersion, Project, Sample
 
@@ -51,7 +54,11 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Describer:
-    """Lets the engine describe samples of one project with one version."""
+    """Lets the engine describe samples of one project with one version, within a `with` block.
+
+    What was said of one batch is stored while the next one is described; at the end of the block,
+    and after `settle`, all of it is stored.
+    """
 
     engine: Engine
     projects: Projects
@@ -61,20 +68,41 @@ class Describer:
     ref: ModelRef
     describes: bool
     """Whether the app can describe; where it cannot, predictions alone are made."""
+    storing: Storing = field(default_factory=Storing)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.storing.close()
 
     def batch(self, run: JobRun, samples: Sequence[Sample], tally: Tally) -> None:
-        """Describe samples and store what was said.
+        """Describe samples, and begin to store what was said.
+
+        Args:
+            run: Asked whether to stop.
+            samples: What to describe.
+            tally: Counts them once they are stored.
 
         Raises:
-            Stopped: The run is to end; what had come by then is stored.
+            Stopped: The run is to end; what had come by then is being stored.
             EngineError: The worker fails whatever the image.
+            StorageFull: There was no room for the batch before.
         """
         sources = {each.id: self.projects.source(self.project, each) for each in samples}
         answers: dict[int, Described | Prediction | Exception] = {}
         try:
             self._describe(run, samples, sources, answers)
         finally:
-            self._store(samples, sources, answers, tally)
+            self.storing.begin(partial(self._store, samples, sources, answers, tally))
+
+    def settle(self) -> None:
+        """Wait until everything that was said is stored.
+
+        Raises:
+            StorageFull: There was no room for it.
+        """
+        self.storing.settle()
 
     def _describe(
         self,

@@ -98,8 +98,9 @@ class Score:
         if version is None:
             picked = self._pick(project, None, chosen)
             return {"version": None, "queued": picked, "strategy": chosen.manifest.name}
-        work = _Scoring(self, run, self._describer(project, version), chosen, Tally())
-        finished = work.run()
+        with self._describer(project, version) as describer:
+            work = _Scoring(self, run, describer, chosen, Tally())
+            finished = work.run()
         result: dict[str, Json] = {
             "version": version.number,
             "strategy": chosen.manifest.name,
@@ -129,15 +130,15 @@ class Score:
         project, version = self._now(run.project_id)
         version = serving_or_refuse(version, project.name)
         tally, current, total = Tally(), 0, 0
-        describer = self._describer(project, version)
-        for found in self._wanted(run, project, version):
-            due = [each.sample for each in found if each.is_due]
-            current += len(found) - len(due)
-            total += len(due)
-            for start in range(0, len(due), BATCH):
-                done = total - len(due) + start
-                run.progress(Progress(step=done, total=total, message="predicting"))
-                describer.batch(run, due[start : start + BATCH], tally)
+        with self._describer(project, version) as describer:
+            for found in self._wanted(run, project, version):
+                due = [each.sample for each in found if each.is_due]
+                current += len(found) - len(due)
+                total += len(due)
+                for start in range(0, len(due), BATCH):
+                    done = total - len(due) + start
+                    run.progress(Progress(step=done, total=total, message="predicting"))
+                    describer.batch(run, due[start : start + BATCH], tally)
         run.progress(Progress(step=total, total=total, message="predicting"))
         return {"version": version.number, "current": current, **tally.as_json()}
 
@@ -306,6 +307,7 @@ class _Scoring:
         return project is not None and project.serving_model_id == self.describer.version.id
 
     def _pick(self) -> bool:
+        self.describer.settle()
         self.job_run.check()
         project = self.score._projects.of_id(self.describer.project.id)
         self.queued = self.score._pick(project, self.describer.version, self.chosen)
