@@ -52,8 +52,28 @@ manifest = AppManifest(
             default=0,
             minimum=0,
             maximum=32,
-            help="Sampled predictions per description, for the score dice_disagreement; 0 for "
-            "none.",
+            help="Sampled predictions per description, for the scores bald, variation_ratio, "
+            "variance and dice_disagreement; 0 for none.",
+        ),
+        "sampling": Option(
+            default="dropout",
+            choices=("dropout", "augmentation"),
+            help="What differs between sampled predictions: which features are dropped, or how "
+            "the image was taken (intensities, noise, mirroring where training mirrors).",
+        ),
+        "aggregation": Option(
+            default="patch_and_foreground",
+            choices=(
+                "patch_and_foreground",
+                "patch",
+                "foreground",
+                "top_share",
+                "boundary",
+                "classes",
+            ),
+            help="How a map of uncertainty becomes the image's score: the most uncertain patch, "
+            "the predicted foreground, the mean of both, the top 2 %, the edges of what is "
+            "predicted, or each predicted class alike.",
         ),
     },
 )

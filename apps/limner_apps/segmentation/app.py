@@ -22,7 +22,7 @@ class SegmentationApp:
         weights = read_weights(request.weights, request.schema)
         device = open_device(request.device)
         with torch.random.fork_rng(devices=[]):
-            return SegmentationModel(weights, request.schema, device, options.samples)
+            return SegmentationModel(weights, request.schema, device, options)
 
     def train(self, request: TrainRequest, watch: Watch) -> Trained:
         """Train a version on all labels given; see `limner.plugin.Trains`."""

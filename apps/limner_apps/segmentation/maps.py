@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from limner.plugin import Description, FloatArray
-from limner_apps.segmentation.uncertainty import (
-    SCORES,
-    aggregate,
-    class_scores,
-    voxel_maps,
-)
+from limner_apps.segmentation.aggregation import aggregate
+from limner_apps.segmentation.uncertainty import SCORES, class_scores, voxel_maps
 
 _CELLS = 1_000_000
 """Cells that the maps may have; larger images are averaged over blocks of voxels."""
@@ -34,8 +30,8 @@ class DescriptionMaps:
         self.block = max(1, math.ceil((math.prod(shape) / _CELLS) ** (1 / len(shape))))
         """Voxels along each axis that make a cell."""
         cells = [-(-size // self.block) for size in shape]
-        # Three scores, the foreground, K probabilities and K - 1 class uncertainties.
-        self._maps = np.zeros((4 + 2 * classes + 1, *cells), dtype=np.float32)
+        # Three scores, K probabilities and K - 1 class uncertainties.
+        self._maps = np.zeros((3 + 2 * classes + 1, *cells), dtype=np.float32)
         self._classes = classes
         self._sums = np.zeros(1 + classes, dtype=np.float64)
 
@@ -49,41 +45,46 @@ class DescriptionMaps:
             probabilities: (K, *slab).
         """
         maps = voxel_maps(probabilities)
-        foreground = (probabilities.argmax(axis=0) > 0).astype(np.float32)
         uncertain = probabilities[1:] * maps[0]
-        stack = np.concatenate([maps, foreground[None], probabilities, uncertain])
+        stack = np.concatenate([maps, probabilities, uncertain])
         rows = slice(first // self.block, -(-last // self.block))
-        self._maps[(slice(None),) * (1 + axis) + (rows,)] = _block_means(stack, self.block)
+        self._maps[(slice(None),) * (1 + axis) + (rows,)] = block_means(stack, self.block)
         self._sums += probabilities.reshape(len(probabilities), -1).sum(axis=1, dtype=np.float64)
 
     def describe(
-        self, patch: Sequence[int], embedding: FloatArray, extra: dict[str, float]
+        self,
+        patch: Sequence[int],
+        embedding: FloatArray,
+        way: str,
+        sampled: Mapping[str, FloatArray],
+        extra: Mapping[str, float],
     ) -> Description:
         """Aggregate what was collected.
 
         Args:
             patch: The box of the patch maximum, in voxels.
             embedding: (d,).
+            way: How maps become numbers, one of `aggregation.WAYS`.
+            sampled: Further maps of the same cells, by the names of their scores.
             extra: Further scores.
         """
         box = [max(1, round(size / self.block)) for size in patch]
-        foreground = self._maps[3] > 0
-        scores = {
-            name: aggregate(self._maps[index], foreground, box) for index, name in enumerate(SCORES)
-        }
-        first = 4 + 1 + self._classes
+        probabilities = self._maps[3 : 4 + self._classes]
+        labels = probabilities.argmax(axis=0)
+        maps = {**dict(zip(SCORES, self._maps, strict=False)), **sampled}
+        scores = {name: aggregate(each, labels, box, way) for name, each in maps.items()}
         # The class maps are p_c · H already, so the entropy to multiply by is one.
-        products = self._maps[first - 1 :]
+        products = self._maps[3 + self._classes :]
         fractions = self._sums / self._sums.sum()
         return Description(
-            scores=scores | extra,
+            scores={**scores, **extra},
             class_scores=class_scores(products, np.ones((), dtype=np.float32), box),
             class_fractions=fractions.astype(np.float32),
             embedding=embedding,
         )
 
 
-def _block_means(values: npt.NDArray[Any], block: int) -> npt.NDArray[Any]:
+def block_means(values: npt.NDArray[Any], block: int) -> npt.NDArray[Any]:
     """Average over blocks along every axis but the first; the last block may be smaller."""
     if block == 1:
         return values

@@ -11,7 +11,7 @@ import torch
 from monai.metrics import compute_dice, compute_hausdorff_distance
 
 from limner.plugin import FloatArray
-from limner_apps.segmentation.uncertainty import dilate
+from limner_apps.segmentation.aggregation import dilate
 
 _BINS = 15
 _REACH = 3

@@ -28,10 +28,11 @@ from limner.plugin import (
 from limner_apps.segmentation import metrics
 from limner_apps.segmentation.inference import Inference
 from limner_apps.segmentation.maps import DescriptionMaps
+from limner_apps.segmentation.options import Options
 from limner_apps.segmentation.plan import Plan
 from limner_apps.segmentation.preprocess import encode, preprocess
+from limner_apps.segmentation.sampling import sampled
 from limner_apps.segmentation.survey import load_pair
-from limner_apps.segmentation.uncertainty import dice_disagreement
 from limner_apps.segmentation.weights import Weights, build_network
 
 _PATCH_SHARE = 0.25
@@ -46,11 +47,11 @@ class SegmentationModel:
         weights: The version.
         schema: The project's classes.
         device: Where it runs.
-        samples: Sampled predictions a description makes for `dice_disagreement`.
+        options: How it describes.
     """
 
     def __init__(
-        self, weights: Weights, schema: LabelSchema, device: torch.device, samples: int
+        self, weights: Weights, schema: LabelSchema, device: torch.device, options: Options
     ) -> None:
         network = build_network(weights.plan, len(schema.classes))
         try:
@@ -62,7 +63,7 @@ class SegmentationModel:
         self._plan = weights.plan
         self._schema = schema
         self._temperature = weights.temperature
-        self._samples = samples
+        self._options = options
         self._inference = Inference(network, weights.plan, device)
         self._values = np.asarray(
             schema.values, dtype=np.uint8 if schema.values[-1] <= 255 else np.uint16
@@ -80,22 +81,36 @@ class SegmentationModel:
     def describe(self, image: Image, request: PredictRequest) -> Described:
         """Outline and say how sure the model is; see `limner.plugin.Describes`.
 
-        Scores: `entropy`, `margin` and `least_confidence`, aggregated as `uncertainty` says, and
-        `dice_disagreement` of predictions with dropped features where the option `samples` asks
-        for some.
+        Scores: `entropy`, `margin` and `least_confidence`, and where the option `samples` asks for
+        sampled predictions also `bald`, `variation_ratio`, `variance` and `dice_disagreement`;
+        aggregated as the option `aggregation` says.
         """
-        maps = DescriptionMaps(tuple(image.shape), len(self._schema.classes))
+        shape, classes = tuple(image.shape), len(self._schema.classes)
+        maps = DescriptionMaps(shape, classes)
         prediction, embedding = self._predict(image, request, maps.add, maps.block)
+        more: dict[str, FloatArray] = {}
         extra = {}
-        if self._samples:
-            extra["dice_disagreement"] = self._disagreement(image, request.seed)
+        if self._options.samples:
+            more, extra["dice_disagreement"] = sampled(
+                self._inference,
+                preprocess(image, self._plan, image.name or "This image"),
+                shape,
+                classes,
+                maps.block,
+                samples=self._options.samples,
+                way=self._options.sampling,
+                mirrored=self._plan.mirrored,
+                temperature=self._temperature,
+                seed=request.seed,
+            )
         patch = [
             max(_SMALLEST_PATCH, round(_PATCH_SHARE * size * planned / own))
             for size, planned, own in zip(
                 self._plan.median_shape, self._plan.spacing, image.spacing, strict=True
             )
         ]
-        return Described(prediction=prediction, description=maps.describe(patch, embedding, extra))
+        description = maps.describe(patch, embedding, self._options.aggregation, more, extra)
+        return Described(prediction=prediction, description=description)
 
     def evaluate(self, cases: Sequence[Case], watch: Watch) -> Evaluation:
         """Measure Dice, surface distance and calibration; see `limner.plugin.Evaluates`.
@@ -159,32 +174,6 @@ class SegmentationModel:
         embedding = self._inference.run(preprocess(image, self._plan, who), shape, visit, multiple)
         mask = Mask(array=answer, spacing=image.spacing, affine=image.affine)
         return Prediction(answer=mask, probabilities=kept), embedding
-
-    def _disagreement(self, image: Image, seed: int) -> float:
-        """Predict several times with dropped features and compare the masks."""
-        masks = []
-        array = preprocess(image, self._plan, image.name or "This image")
-        shape = tuple(image.shape)
-        try:
-            for sample in range(self._samples):
-                self._inference.draw_dropout(seed * 1_009 + sample)
-                mask = np.zeros(shape, dtype=np.uint16)
-
-                def visit(
-                    axis: int,
-                    first: int,
-                    last: int,
-                    logits: Tensor,
-                    mask: npt.NDArray[np.uint16] = mask,
-                ) -> None:
-                    rows = (slice(None),) * axis + (slice(first, last),)
-                    mask[rows] = logits.argmax(dim=0).numpy()
-
-                self._inference.run(array, shape, visit)
-                masks.append(mask)
-        finally:
-            self._inference.draw_dropout(None)
-        return dice_disagreement(masks, len(self._schema.classes))
 
     def _measure(
         self, image: Image, truth: npt.NDArray[np.uint16]

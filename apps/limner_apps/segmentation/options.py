@@ -21,6 +21,8 @@ class Options:
     mirror: str
     dropout: float
     samples: int
+    sampling: str
+    aggregation: str
 
     @classmethod
     def read(cls, given: Mapping[str, Json]) -> Options:

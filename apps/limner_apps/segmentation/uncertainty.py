@@ -1,18 +1,20 @@
-"""From class probabilities to the numbers that a strategy ranks images by. Numpy only.
+"""Voxel maps of uncertainty, from class probabilities. Numpy only.
 
-Voxel maps (`p` the probabilities, `K` classes with background):
+Of one prediction (`p` the probabilities, `K` classes with background):
 
 - entropy `H(p) / ln K`, with `0 · ln 0 = 0` (Settles 2009, section 3.1);
 - least confidence `(1 - max p) · K / (K - 1)` (Lewis and Gale 1994);
 - margin `1 - (p(1) - p(2))`, of the two largest (Scheffer et al. 2001).
 
-A map becomes one number in two ways, averaged. The *patch maximum* is the largest mean in any box
-of a fixed size: it finds a region that the model does not understand, an object it missed included,
-and is not diluted by a large background. The *foreground mean* is over the predicted foreground,
-dilated by a few voxels: it does not grow with the object's size. The mean over the whole image does
-both, and is not used (nnActive, Lüth et al. 2025; Zenk et al. 2025).
+Of sampled predictions, made with other features dropped or of the image altered:
 
-Every number is in [0, 1], and 0 where the model is certain everywhere.
+- bald: the entropy of the mean less the mean of the entropies, over `ln K` (Houlsby et al. 2011):
+  what the model does not know, without what the image does not tell;
+- variation_ratio: the share of samples that do not answer what most do (Freeman 1965);
+- variance: over the samples, summed over the classes;
+- dice_disagreement: no map but one number, one less the mean pairwise Dice (Roy et al. 2019).
+
+Every value is in [0, 1], and 0 where the model is certain. `aggregation` makes numbers of the maps.
 """
 
 from __future__ import annotations
@@ -25,80 +27,65 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.plugin import FloatArray
+from limner_apps.segmentation.aggregation import patch_maximum
 
 SCORES = ("entropy", "margin", "least_confidence")
-"""The voxel maps that are aggregated, in the order of `voxel_maps`."""
-
-_REACH = 2
-"""Voxels by which the predicted foreground is dilated."""
+"""The voxel maps of one prediction, in the order of `voxel_maps`."""
 
 
 def voxel_maps(probabilities: FloatArray) -> FloatArray:
     """Return the three maps, (3, *spatial) in [0, 1], of probabilities (K, *spatial)."""
     count = probabilities.shape[0]
     p = np.clip(probabilities, 0.0, 1.0)
-    entropy = -(p * np.log(np.maximum(p, 1e-12))).sum(axis=0) / np.log(count)
     largest = np.partition(p, count - 2, axis=0)[-2:]
     margin = 1.0 - (largest[1] - largest[0])
     least = (1.0 - largest[1]) * (count / (count - 1))
-    maps: FloatArray = np.clip(np.stack([entropy, margin, least]), 0.0, 1.0).astype(np.float32)
-    return maps
+    maps: FloatArray = np.clip(np.stack([entropy_map(p), margin, least]), 0.0, 1.0)
+    return maps.astype(np.float32)
 
 
-def box_sums(values: npt.NDArray[Any], size: Sequence[int]) -> npt.NDArray[np.float64]:
-    """Sum over every box that lies inside the array.
-
-    Args:
-        values: (*spatial).
-        size: The box along each axis; at most the array's.
-
-    Returns:
-        (n - size + 1) along each axis.
-    """
-    sums = values.astype(np.float64)
-    for axis, length in enumerate(size):
-        sums = np.cumsum(sums, axis=axis)
-        first = np.take(sums, [length - 1], axis=axis)
-        after = np.take(sums, range(length, sums.shape[axis]), axis=axis)
-        before = np.take(sums, range(sums.shape[axis] - length), axis=axis)
-        sums = np.concatenate([first, after - before], axis=axis)
-    return sums
+def entropy_map(p: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return `H(p) / ln K`, (*spatial), of probabilities (K, *spatial) in [0, 1]."""
+    nats = -(p * np.log(np.maximum(p, 1e-12))).sum(axis=0)
+    values: npt.NDArray[Any] = nats / np.log(p.shape[0])
+    return values
 
 
-def patch_maximum(values: npt.NDArray[Any], size: Sequence[int]) -> float:
-    """Return the largest mean over a box; boxes larger than the array are cut to it."""
-    box = [min(length, have) for length, have in zip(size, values.shape, strict=True)]
-    # The share of the box that the array fills counts: what lies outside is certain.
-    wanted = float(np.prod(np.asarray(size, dtype=np.float64)))
-    return float(np.clip(box_sums(values, box).max() / wanted, 0.0, 1.0))
+class SampledMaps:
+    """Maps of sampled predictions, added up one by one: memory does not grow with the samples."""
 
+    def __init__(self, shape: Sequence[int]) -> None:
+        """Begin; `shape` is that of the probabilities, (K, *spatial)."""
+        self._count = 0
+        self._sum = np.zeros(shape, dtype=np.float64)
+        self._squares = np.zeros(shape, dtype=np.float64)
+        self._votes = np.zeros(shape, dtype=np.float32)
+        self._entropy = np.zeros(tuple(shape)[1:], dtype=np.float64)
 
-def dilate(foreground: npt.NDArray[np.bool_], reach: int) -> npt.NDArray[np.bool_]:
-    """Grow a region by a box of `2 · reach + 1`."""
-    grown = np.pad(foreground, reach)
-    return box_sums(grown, [2 * reach + 1] * foreground.ndim) > 0.5
+    def add(self, probabilities: FloatArray) -> None:
+        """Take in a sample, (K, *spatial) that sum to one."""
+        p = np.clip(probabilities, 0.0, 1.0).astype(np.float64)
+        self._count += 1
+        self._sum += p
+        self._squares += p * p
+        self._entropy += entropy_map(p)
+        winner = p.argmax(axis=0)[None]
+        np.put_along_axis(
+            self._votes, winner, np.take_along_axis(self._votes, winner, axis=0) + 1, axis=0
+        )
 
+    def maps(self) -> dict[str, FloatArray]:
+        """Return `bald`, `variation_ratio` and `variance`, (*spatial) in [0, 1].
 
-def foreground_mean(values: npt.NDArray[Any], foreground: npt.NDArray[np.bool_]) -> float | None:
-    """Return the mean over the dilated foreground; None when there is no foreground."""
-    if not foreground.any():
-        return None
-    return float(np.clip(values[dilate(foreground, _REACH)].mean(), 0.0, 1.0))
-
-
-def aggregate(
-    values: npt.NDArray[Any], foreground: npt.NDArray[np.bool_], patch: Sequence[int]
-) -> float:
-    """Return the mean of patch maximum and foreground mean; the former when nothing is found.
-
-    Args:
-        values: (*spatial) in [0, 1].
-        foreground: (*spatial), where a class is predicted.
-        patch: The box of the patch maximum, in voxels.
-    """
-    peak = patch_maximum(values, patch)
-    mean = foreground_mean(values, foreground)
-    return peak if mean is None else 0.5 * (peak + mean)
+        At least one sample must have been taken in.
+        """
+        mean = self._sum / self._count
+        found = {
+            "bald": entropy_map(mean) - self._entropy / self._count,
+            "variation_ratio": 1.0 - self._votes.max(axis=0) / self._count,
+            "variance": (self._squares / self._count - mean * mean).sum(axis=0),
+        }
+        return {name: np.clip(each, 0.0, 1.0).astype(np.float32) for name, each in found.items()}
 
 
 def class_scores(

@@ -157,7 +157,10 @@ def test_a_description_is_complete_and_in_range(
         for seed, shape in ((1, (20, 24, 16)), (2, (30, 18, 20)))
     ]
     for each in described:
-        assert set(each.scores) == {"entropy", "margin", "least_confidence", "dice_disagreement"}
+        assert set(each.scores) == {
+            *("entropy", "margin", "least_confidence"),
+            *("bald", "variation_ratio", "variance", "dice_disagreement"),
+        }
         assert all(0 <= score <= 1 for score in each.scores.values())
         assert each.class_scores.shape == (2,)
         assert each.class_scores.min() >= 0

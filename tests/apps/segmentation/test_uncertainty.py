@@ -1,3 +1,5 @@
+"""The voxel maps of uncertainty, against their definitions."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -5,14 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from limner_apps.segmentation.aggregation import WAYS, aggregate
 from limner_apps.segmentation.uncertainty import (
-    aggregate,
-    box_sums,
+    SampledMaps,
     class_scores,
     dice_disagreement,
-    dilate,
-    foreground_mean,
-    patch_maximum,
     voxel_maps,
 )
 
@@ -41,7 +40,8 @@ def test_every_score_is_in_zero_to_one(seed: int, classes: int, size: int) -> No
     assert maps.min() >= 0
     assert maps.max() <= 1
     for values in maps:
-        assert 0 <= aggregate(values, p.argmax(axis=0) > 0, (size,) * 3) <= 1
+        for way in WAYS:
+            assert 0 <= aggregate(values, p.argmax(axis=0), (size,) * 3, way) <= 1
     scores = class_scores(p, maps[0], (size,) * 3)
     assert scores.shape == (classes - 1,)
     assert scores.min() >= 0
@@ -55,60 +55,51 @@ def test_for_two_classes_the_maps_rank_voxels_alike() -> None:
     assert (order[1] == order[2]).all()
 
 
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 2**31), before=st.integers(0, 6), after=st.integers(0, 6))
-def test_padding_with_certain_background_changes_nothing(
-    seed: int, before: int, after: int
-) -> None:
-    random = np.random.default_rng(seed)
-    values = np.zeros((12, 11), dtype=np.float32)
-    foreground = np.zeros((12, 11), dtype=bool)
-    values[4:8, 4:7] = random.random((4, 3))
-    foreground[5:7, 5:6] = True
-    padded = np.pad(values, (before, after))
-    grown = np.pad(foreground, (before, after))
-    assert aggregate(padded, grown, (3, 3)) == pytest.approx(aggregate(values, foreground, (3, 3)))
-
-
-def test_the_size_of_an_object_does_not_decide() -> None:
-    small, large = np.zeros((40, 40), dtype=np.float32), np.zeros((40, 40), dtype=np.float32)
-    small[18:22, 18:22] = 0.5
-    large[5:35, 5:35] = 0.5
-    score = [foreground_mean(each, each > 0) for each in (small, large)]
-    assert score[0] is not None
-    assert score[1] is not None
-    # The dilated rim weighs more around a small object; the plain sum would differ 56-fold.
-    assert 0.2 < score[0] / score[1] < 1.0
-    assert patch_maximum(small, (4, 4)) == pytest.approx(patch_maximum(large, (4, 4)))
-
-
-def test_a_missed_object_counts_though_nothing_is_predicted() -> None:
-    values = np.zeros((20, 20), dtype=np.float32)
-    values[3:8, 3:8] = 0.8
-    nothing = np.zeros((20, 20), dtype=bool)
-    assert aggregate(values, nothing, (5, 5)) == pytest.approx(0.8)
-
-
-def test_box_sums_match_a_plain_loop() -> None:
-    values = np.random.default_rng(0).random((5, 6, 4))
-    sums = box_sums(values, (2, 3, 1))
-    assert sums.shape == (4, 4, 4)
-    for index in np.ndindex(sums.shape):
-        box = tuple(slice(i, i + n) for i, n in zip(index, (2, 3, 1), strict=True))
-        assert sums[index] == pytest.approx(values[box].sum())
-
-
-def test_dilation_reaches_that_far_and_no_further() -> None:
-    point = np.zeros((9, 9), dtype=bool)
-    point[4, 4] = True
-    grown = dilate(point, 2)
-    assert grown.sum() == 25
-    assert grown[2:7, 2:7].all()
-
-
 def test_equal_masks_agree_and_disjoint_ones_do_not() -> None:
     first, second = np.zeros((4, 4), dtype=int), np.zeros((4, 4), dtype=int)
     first[0], second[3] = 1, 1
     assert dice_disagreement([first, first, first], 2) == 0.0
     assert dice_disagreement([first, second], 1) == 1.0
     assert dice_disagreement([first], 1) == 0.0
+
+
+def sampled(samples: np.ndarray) -> dict[str, np.ndarray]:
+    maps = SampledMaps(samples.shape[1:])
+    for each in samples:
+        maps.add(each)
+    return dict(maps.maps())
+
+
+def test_maps_of_samples_are_as_defined() -> None:
+    samples = np.stack([probabilities(seed, 3, (5, 4)) for seed in range(6)]).astype(np.float64)
+    maps = sampled(samples)
+
+    def entropy(p: np.ndarray) -> np.ndarray:
+        return np.asarray(-(p * np.log(p)).sum(axis=-1) / np.log(3))
+
+    for place in np.ndindex(5, 4):
+        p = samples[(slice(None), slice(None), *place)]
+        gain = entropy(p.mean(axis=0)) - entropy(p).mean()
+        assert maps["bald"][place] == pytest.approx(gain, abs=1e-6)
+        votes = np.bincount(p.argmax(axis=1), minlength=3)
+        assert maps["variation_ratio"][place] == pytest.approx(1 - votes.max() / 6)
+        assert maps["variance"][place] == pytest.approx(p.var(axis=0).sum(), abs=1e-6)
+
+
+def test_samples_that_agree_have_no_bald_no_dissent_and_no_variance() -> None:
+    unsure = np.full((3, 4, 4), 1 / 3, dtype=np.float32)
+    for values in sampled(np.stack([unsure] * 5)).values():
+        assert values == pytest.approx(np.zeros((4, 4)), abs=1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31), count=st.integers(1, 6), classes=st.integers(2, 4))
+def test_maps_of_samples_are_in_zero_to_one_whatever_the_order(
+    seed: int, count: int, classes: int
+) -> None:
+    samples = np.stack([probabilities(seed + each, classes, (3, 4)) for each in range(count)])
+    maps, backwards = sampled(samples), sampled(samples[::-1])
+    for name, values in maps.items():
+        assert values.min() >= 0
+        assert values.max() <= 1
+        assert values == pytest.approx(backwards[name], abs=1e-6)
