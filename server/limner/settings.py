@@ -55,7 +55,11 @@ class GateSettings(_Settings):
 class ProjectSettings(_Settings):
     """How one project runs its loop."""
 
-    strategy: str = Field(default="entropy", description="Strategy once a model serves.")
+    strategy: str = Field(
+        default="entropy",
+        description="Strategy once a model serves. A project that names none gets `clasp` for "
+        "masks, `uncertain-then-diverse` for classes and `entropy` for objects.",
+    )
     cold_start: str = Field(
         default="random", description="Strategy before there is a model; it must need none."
     )

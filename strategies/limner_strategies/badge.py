@@ -113,7 +113,8 @@ def badge_rows(
             # Where nothing differs any more every row that is left is as good as another.
             row = best(np.where(least < 0, -np.inf, np.maximum(keys, -1e300)), ids, seed)
         rows[place], apart[place] = row, np.sqrt(max(0.0, float(least[row])))
-        least = np.minimum(least, gradient_distances(a, z, row))
+        squared = gradient_distances(a, z, row)
+        least = np.minimum(least, squared) if place else squared
         least[rows[: place + 1]] = -1.0
     return rows, apart
 

@@ -23,6 +23,7 @@ QUICK = {
         *("--volumes", "24", "--outlines", "16", "--effort", "0.02"),
     ),
     "serving": ("--adopted", "8", "--pool", "30", "--predictions", "32"),
+    "selection": ("--pool", "20000"),
     "describing": ("--pool", "200", "--bare", "60", "--width", "16"),
     "memory": ("--uploads", "10", "--skip-volume"),
     "segmentation": ("--train", "20", "--test", "8", "--effort", "0.1"),

@@ -14,6 +14,13 @@ from limner.records.rows import Project
 from limner.registry import Registry, merged_options
 from limner.settings import ProjectConfig, ProjectSettings
 
+_STRATEGIES: Mapping[Task, str] = {
+    Task.SEGMENTATION: "clasp",
+    Task.CLASSIFICATION: "uncertain-then-diverse",
+    Task.INSTANCES: "entropy",
+}
+"""What picks for a project that names no strategy."""
+
 _NAMES_PLUGINS = {"strategy", "strategy_options", "cold_start", "app_options", "multi_label"}
 """Settings that plugins have a say in."""
 
@@ -33,6 +40,13 @@ def schema_of(config: ProjectConfig) -> LabelSchema:
         )
     except ValueError as error:
         raise InvalidRequest(str(error), problems=[str(error)]) from error
+
+
+def settings_for(config: ProjectConfig, task: Task) -> ProjectSettings:
+    """Return the settings that a configuration asks for, with the task's strategy for none."""
+    if "strategy" in config.settings.model_fields_set:
+        return config.settings
+    return config.settings.model_copy(update={"strategy": _STRATEGIES[task]})
 
 
 def config_problems(config: ProjectConfig, registry: Registry) -> list[str]:

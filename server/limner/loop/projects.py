@@ -26,6 +26,7 @@ from limner.loop.project_config import (
     config_problems,
     keeps_classes,
     schema_of,
+    settings_for,
     settings_problems,
 )
 from limner.loop.texts import checked_text
@@ -108,10 +109,11 @@ class Projects:
             problems = config_problems(config, self._registry)
             if problems:
                 raise Conflict(f"Project {config.name!r} cannot be made: {'; '.join(problems)}.")
+            task = self._registry.app(config.app).task
             project = project_rows.add(
                 tx,
-                **_columns(config),
-                task=self._registry.app(config.app).task.value,
+                **_columns(config, task),
+                task=task.value,
                 name=config.name,
                 round=0,
                 created_at=now,
@@ -316,7 +318,7 @@ class Projects:
             log.warning("project %s: %s", config.name, problem)
         with self._records.write() as tx:
             known = self.named(tx, config.name, to_change=True)
-            columns = _columns(config)
+            columns = _columns(config, Task(known.task))
             if not config.title:
                 columns["title"] = known.title
             changed = {key: new for key, new in columns.items() if getattr(known, key) != new}
@@ -384,7 +386,7 @@ class Projects:
         )
 
 
-def _columns(config: ProjectConfig) -> dict[str, Any]:
+def _columns(config: ProjectConfig, task: Task) -> dict[str, Any]:
     return {
         "title": config.title,
         "app": config.app,
@@ -394,7 +396,7 @@ def _columns(config: ProjectConfig) -> dict[str, Any]:
             "path": str(config.images.absolute()),
             "labels": None if config.adopt is None else str(config.adopt.absolute()),
         },
-        "settings": config.settings.model_dump(mode="json"),
+        "settings": settings_for(config, task).model_dump(mode="json"),
     }
 
 

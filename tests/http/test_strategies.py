@@ -1,0 +1,125 @@
+"""A strategy and its options, for a project and for one scoring."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+Live = Any
+
+
+def scored(project: Any, **body: Any) -> dict[str, Any]:
+    """Ask for a scoring and return its result."""
+    asked = project.http.post(f"{project.url}/jobs", json={"kind": "score", **body})
+    ended = project.ended(asked.raise_for_status().json()["id"])
+    assert ended["state"] == "succeeded", ended["error"]
+    found: dict[str, Any] = ended["result"]
+    return found
+
+
+@pytest.fixture
+def ready(live: Live) -> Any:
+    """A project with a model that serves and nothing queued to do."""
+    project = live.project(images=8, strategy="entropy")
+    for _ in range(4):
+        lent = project.next()["assignment"]
+        project.label(lent["sample"], assignment=lent["id"])
+    job = project.http.post(f"{project.url}/jobs", json={"kind": "train"}).raise_for_status().json()
+    assert project.ended(job["id"])["state"] == "succeeded"
+    live.wait_for(lambda: not live.service.jobs.unfinished(project.get()["id"]))
+    return project
+
+
+def test_a_project_shows_its_strategy_s_options_and_what_they_may_be(live: Live) -> None:
+    project = live.project(strategy="entropy", strategy_options={"batch": "power"})
+    shown = project.get()["strategy_options"]
+    assert set(shown) == {"batch", "beta"}
+    assert shown["batch"]["value"] == "power"
+    assert shown["batch"]["default"] == "top"
+    assert "softrank" in shown["batch"]["choices"]
+    assert shown["beta"]["value"] == shown["beta"]["default"]
+
+
+def test_options_are_changed_and_another_strategy_begins_without_any(live: Live) -> None:
+    project = live.project(strategy="entropy", strategy_options={"batch": "power"})
+    change = {"settings": {"strategy_options": {"beta": 3.0}}}
+    project.http.patch(project.url, json=change).raise_for_status()
+    assert project.get()["settings"]["strategy_options"] == {"batch": "power", "beta": 3.0}
+    project.http.patch(project.url, json={"settings": {"strategy": "clasp"}}).raise_for_status()
+    assert project.get()["settings"]["strategy_options"] == {}
+    assert set(project.get()["strategy_options"]) == {"share", "rounds"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"colour": 1}, "colour"),
+        ({"batch": "bottom"}, "batch"),
+        ({"beta": "much"}, "beta"),
+        ({"beta": -1.0}, "beta"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused_and_change_nothing(
+    live: Live, options: dict[str, Any], words: str
+) -> None:
+    project = live.project(strategy="entropy")
+    before = project.get()
+    refused = project.http.patch(project.url, json={"settings": {"strategy_options": options}})
+    assert refused.status_code == 422
+    assert words in refused.json()["detail"]
+    assert project.get() == before
+
+
+def test_a_project_that_names_no_strategy_gets_its_task_s(live: Live) -> None:
+    folder = live.folder / "unnamed"
+    folder.mkdir()
+    body = {"name": "unnamed", "app": "tiny", "images": str(folder), "labels": ["shell", "core"]}
+    answer = live.http.post("/api/v1/projects", json=body).raise_for_status().json()
+    assert answer["settings"]["strategy"] == "clasp"
+
+
+def test_one_scoring_is_another_strategy_s_and_the_next_the_project_s_again(ready: Any) -> None:
+    assert scored(ready, strategy="first")["strategy"] == "first"
+    lent = ready.next("one")["assignment"]
+    assert lent["strategy"] == "first"
+    assert ready.get()["settings"]["strategy"] == "entropy"
+    assert scored(ready)["strategy"] == "entropy"
+    assert ready.next("two")["assignment"]["strategy"] == "entropy"
+
+
+def test_a_strategy_over_what_the_app_says_fills_the_queue_with_reasons(ready: Any) -> None:
+    result = scored(ready, strategy="clasp")
+    assert (result["strategy"], result["queued"] > 0) == ("clasp", True)
+    lent = ready.next()["assignment"]
+    assert lent["strategy"] == "clasp"
+    assert lent["reason"]
+
+
+def test_a_strategy_that_is_not_there_is_refused_and_no_job_is_made(ready: Any) -> None:
+    before = ready.http.get(f"{ready.url}/jobs").json()["items"]
+    refused = ready.http.post(f"{ready.url}/jobs", json={"kind": "score", "strategy": "best"})
+    assert refused.status_code in {404, 422}
+    assert "best" in refused.json()["detail"]
+    training = ready.http.post(f"{ready.url}/jobs", json={"kind": "train", "strategy": "first"})
+    assert training.status_code == 422
+    assert "rescans only" in str(training.json())
+    assert ready.http.get(f"{ready.url}/jobs").json()["items"] == before
+
+
+def test_before_a_model_a_strategy_that_needs_one_is_refused(live: Live) -> None:
+    project = live.project(strategy="entropy")
+    before = project.http.get(f"{project.url}/jobs").json()["items"]
+    refused = project.http.post(f"{project.url}/jobs", json={"kind": "score", "strategy": "clasp"})
+    assert refused.status_code == 409
+    assert "model" in refused.json()["detail"]
+    assert project.http.get(f"{project.url}/jobs").json()["items"] == before
+
+
+def test_plugins_say_what_they_need_and_which_options_they_have(live: Live) -> None:
+    items = live.http.get("/api/v1/plugins").raise_for_status().json()["items"]
+    found = {each["name"]: each for each in items if each["kind"] == "strategy"}
+    assert found["clasp"]["needs"] == ["classes", "scores"]
+    assert found["clasp"]["options"]["share"]["default"] == 0.66
+    assert found["random"]["needs"] == []
+    assert found["random"]["options"] == {}
