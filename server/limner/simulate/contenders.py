@@ -32,8 +32,8 @@ class Contender:
 
     @property
     def is_random(self) -> bool:
-        """Whether it is a random baseline, by its name: `random`, `stratified-random`."""
-        return RANDOM in self.strategy
+        """Whether all of it is random, by its names: `random`, or such as `stratified-random`."""
+        return all(RANDOM in each.split("-") for each in (self.cold_start, self.strategy))
 
     @property
     def slug(self) -> str:

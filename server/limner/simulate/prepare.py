@@ -74,6 +74,7 @@ def prepared(asked: Asked, folder: Path, on_step: OnStep) -> Material:
     manifest = registry.app(asked.app)
     config = _config(asked)
     _check_numbers(asked)
+    made = contenders(asked.strategies, asked.strategy_options, registry)
     schema, task = schema_of(config), manifest.task
     entries, found = _found(asked, schema, task)
     problems: dict[str, str] = {}
@@ -91,7 +92,6 @@ def prepared(asked: Asked, folder: Path, on_step: OnStep) -> Material:
     )
     if not truth.known:
         raise SettingsError(_no_truth(asked, truth.problems))
-    made = contenders(asked.strategies, asked.strategy_options, registry)
     names = {name for each in made for name in (each.strategy, each.cold_start)}
     settings = config.settings.model_dump(mode="json", exclude_defaults=True)
     design = Design(

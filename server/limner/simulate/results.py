@@ -180,8 +180,8 @@ def _cost_curve(
             for cost, mean in zip(spent.mean(axis=0), outcome.scores.mean(axis=0), strict=True)
         ]
     }
-    if full is None or spent.mean(axis=0)[0] <= 0:
-        return told
+    if full is None or min(each.costs[axis][:, 0].min() for each in (outcome, opponent)) <= 0:
+        return told  # a start set that costs nothing has no logarithm
     told["cost_to"] = {}
     for percent in TARGETS:
         pair = []
