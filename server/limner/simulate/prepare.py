@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from limner.simulate.truth_search import OnStep, digest_of, found_in, matched, r
 from limner.stores.entries import Entry, Problem
 
 _MOST_NAMED = 5
+_LARGEST_BATCH_LOG = math.log(1e9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +72,10 @@ def prepared(asked: Asked, folder: Path, on_step: OnStep) -> Material:
         NotFound: There is no such app or strategy.
         PluginFailed: The app or a strategy cannot be used.
     """
+    _check_numbers(asked)
+    config = _config(asked)
     registry = Registry(tuple(asked.plugins))
     manifest = registry.app(asked.app)
-    config = _config(asked)
-    _check_numbers(asked)
     made = contenders(asked.strategies, asked.strategy_options, registry)
     schema, task = schema_of(config), manifest.task
     entries, found = _found(asked, schema, task)
@@ -157,6 +159,11 @@ def _check_numbers(asked: Asked) -> None:
             raise SettingsError(f"--{name} {value} is too few; give at least {lowest}.")
     if not 1.0 <= asked.growth <= 10.0:
         raise SettingsError(f"--growth {asked.growth:g} is not between 1 and 10.")
+    if math.log(asked.batch) + (asked.rounds - 2) * math.log(asked.growth) > _LARGEST_BATCH_LOG:
+        raise SettingsError(
+            f"With --growth {asked.growth:g} the last of {asked.rounds} rounds would take more "
+            "labels than anyone has; take fewer rounds or less growth."
+        )
     if not 0.0 < asked.effort <= 4.0:
         raise SettingsError(f"--effort {asked.effort:g} is not above 0 and at most 4.")
     if not 0.0 <= asked.noise < 1.0:

@@ -110,7 +110,7 @@ def _number(test: str) -> float:
         number = float(test)
     except ValueError:
         number = -1.0
-    if not number > 0 or (number >= 1 and number != round(number)):
+    if not number > 0 or (number >= 1 and not number.is_integer()):
         raise SettingsError(
             f"--test {test!r} is neither a share such as 0.25 nor a number of images such as 60."
         )
