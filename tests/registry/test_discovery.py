@@ -217,9 +217,7 @@ def test_installed_strangers_are_found_whether_broken_or_not(
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(
-        NotFound, match=r"no strategy 'best'; there are: .*first, .*random"
-    ):
+    with pytest.raises(NotFound, match=r"no strategy 'best'; there are: .*first, .*random"):
         Registry().strategy("best")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limner.simulate.conclusion import is_found
-from limner.simulate.plot_style import INK, MUTED, Style, tidy
+from limner.simulate.plot_style import INK, MUTED, Style, in_lines, note_below, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,19 +46,17 @@ def pairwise(figure: Figure, results: Mapping[str, Any], style: Mapping[str, Sty
             if cell is not None:
                 _cell_text(axes, column, row, cell)
     axes.set(xlim=(0, len(names)), ylim=(len(names), 0))
-    axes.set_xticks(np.arange(len(names)) + 0.5, names)
+    axes.set_xticks(np.arange(len(names)) + 0.5, [in_lines(each) for each in names])
     axes.set_yticks(np.arange(len(names)) + 0.5, names)
     axes.xaxis.tick_top()
     axes.tick_params(length=0, colors=INK, labelsize=9)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_xlabel(
-        f"Area under the curve ({results['measure']['title']}): row minus column, with the 95 %\n"
-        "interval over paired seeds. Blue: the row is better, orange: worse; grey: no difference\n"
-        "was found.",
-        fontsize=8,
-        color=MUTED,
-        loc="left",
+    note_below(
+        axes,
+        f"Area under the curve ({results['measure']['title']}): row minus column, with the 95 % "
+        "interval over paired seeds. Blue: the row is better, orange: worse; grey: no difference "
+        "was found that holds when all pairs are looked at (Holm).",
     )
 
 
@@ -111,6 +109,8 @@ def _target_bars(
     bars: Mapping[str, Mapping[str, tuple[float, str, str]]],
     unit: str,
 ) -> None:
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
     axes = figure.add_subplot()
     names = list(bars)
     percents = list(_TARGET_SHADES)
@@ -149,12 +149,12 @@ def _target_bars(
     tidy(axes)
     axes.grid(visible=False)
     axes.tick_params(axis="y", length=0, colors=INK)
-    axes.set_xlabel(
-        f"{unit} until the mean curve reaches a share of the full score; hatched: not reached.\n"
-        f"× : {results['opponent']} needs so many times as many, with the 95 % interval.",
-        fontsize=8,
-        color=MUTED,
-        loc="left",
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    note_below(
+        axes,
+        f"{unit} until the mean curve reaches a share of the full score; hatched: not reached. "
+        f"×: {results['opponent']} needs so many times as many, with the 95 % interval.",
     )
 
 

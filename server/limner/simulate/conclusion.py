@@ -33,7 +33,8 @@ def conclusion(results: Mapping[str, Any]) -> str:
     worse = [each["a"] for each in pairs if is_found(each) and each["difference"]["mean"] < 0]
     seeds = len(results["seeds"])
     if not better:
-        return " ".join([*_nothing_found(results, pairs), *_worse(worse, opponent)])
+        found = "No difference" if not worse else "Nothing better"
+        return " ".join([*_nothing_found(results, pairs, found), *_worse(worse, opponent)])
     best = max(better, key=lambda each: each["difference"]["mean"])
     sentences = [
         f"Use {best['a']}: over {_seeds(seeds)} and {_budgets(results)} its learning curve lies "
@@ -113,13 +114,15 @@ def _notes_on_room(results: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _nothing_found(results: Mapping[str, Any], pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _nothing_found(
+    results: Mapping[str, Any], pairs: Sequence[Mapping[str, Any]], found: str
+) -> Iterator[str]:
     opponent, title = results["opponent"], results["measure"]["title"]
     seeds = len(results["seeds"])
     names = [each["a"] for each in pairs]
     best = max(pairs, key=lambda each: each["difference"]["mean"])
     yield (
-        f"No difference was found: over {_seeds(seeds)} and {_budgets(results)} no strategy "
+        f"{found} was found: over {_seeds(seeds)} and {_budgets(results)} no strategy "
         f"({', '.join(names)}) was better than {opponent}"
         f"{', the better of the random baselines' if _has_several_randoms(results) else ''}. The "
         f"nearest to it, {best['a']}, lies {_difference(best)} {title} from it."

@@ -25,6 +25,7 @@ from limner.simulate.curves import (
     two_level_interval,
 )
 from limner.simulate.design import Kept
+from limner.simulate.headline import headline
 from limner.simulate.mistakes import WORDS
 from limner.simulate.outcomes import Outcome, Outcomes
 from limner.simulate.split import Split
@@ -80,6 +81,7 @@ def results_of(kept: Kept, split: Split, outcomes: Outcomes) -> dict[str, Any]:
             "strategies": _mistakes(outcomes, budgets, draws),
         }
     results["notes"] = notes_on(results)
+    results["headline"] = headline(results)
     results["conclusion"] = conclusion(results)
     return results
 
