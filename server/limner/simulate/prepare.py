@@ -12,13 +12,13 @@ from pydantic import ValidationError
 
 from limner.errors import SettingsError
 from limner.loop.adopted_sources import Finished
-from limner.loop.project_config import schema_of
-from limner.plugin import LabelSchema, Task
+from limner.loop.project_config import class_problems, schema_of, settings_problems
+from limner.plugin import Ability, LabelSchema, Task
 from limner.registry import Registry
 from limner.settings import ProjectConfig
 from limner.simulate.arm import Material
 from limner.simulate.arm_home import OWN_SETTINGS, PROJECT
-from limner.simulate.contenders import contenders
+from limner.simulate.contenders import Contender, contenders
 from limner.simulate.design import Design
 from limner.simulate.project_truth import LabelledProject
 from limner.simulate.split import split_of
@@ -69,6 +69,7 @@ def prepared(asked: Asked, folder: Path, on_step: OnStep) -> Material:
 
     Raises:
         SettingsError: Something cannot be used; the message says what.
+        InvalidRequest: The classes cannot be used.
         NotFound: There is no such app or strategy.
         PluginFailed: The app or a strategy cannot be used.
     """
@@ -78,6 +79,7 @@ def prepared(asked: Asked, folder: Path, on_step: OnStep) -> Material:
     manifest = registry.app(asked.app)
     made = contenders(asked.strategies, asked.strategy_options, registry)
     schema, task = schema_of(config), manifest.task
+    _check_plugins(config, len(schema.classes), made, registry)
     entries, found = _found(asked, schema, task)
     problems: dict[str, str] = {}
     matches = matched(entries, found, problems)
@@ -149,6 +151,26 @@ def _config(asked: Asked) -> ProjectConfig:
             f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
         )
         raise SettingsError(f"The projects of the comparison cannot be made: {told}.") from None
+
+
+def _check_plugins(
+    config: ProjectConfig, classes: int, made: Sequence[Contender], registry: Registry
+) -> None:
+    """Refuse what the app or a strategy could not do, before hours are spent on the others."""
+    problems = class_problems(config.app, classes, registry)
+    lacking = {Ability.TRAIN, Ability.EVALUATE} - registry.app(config.app).abilities
+    problems += [f"app {config.app!r} cannot {each.value}" for each in sorted(lacking)]
+    for each in made:
+        own = {
+            "strategy": each.strategy,
+            "strategy_options": dict(each.options),
+            "cold_start": each.cold_start,
+        }
+        settings = config.settings.model_copy(update=own)
+        problems += settings_problems(config.app, settings, registry)
+    if problems:
+        told = "; ".join(dict.fromkeys(problems))
+        raise SettingsError(f"This cannot be compared: {told}.")
 
 
 def _check_numbers(asked: Asked) -> None:
