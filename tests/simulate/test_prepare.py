@@ -20,6 +20,7 @@ from limner.simulate.results_folder import held
 from limner.simulate.truth import Truth
 from limner.simulate.work_items import WorkItem
 
+LACKING = Path(__file__).parent.parent / "plugins" / "lacks_training.py"
 TINY = (Path(__file__).parent.parent / "plugins" / "tiny_classifier.py",)
 
 
@@ -100,6 +101,7 @@ def test_labels_are_read_once_and_kept_with_what_they_cost(asked: Asked, tmp_pat
         ({"strategy_options": {"entropy": {"foo": 3}}}, "'entropy': option 'foo' is unknown"),
         ({"strategies": ["entropy->random"]}, "strategy 'entropy' needs"),
         ({"app": "segmentation", "settings": {"multi_label": True}}, "is for classification"),
+        ({"app": "lacks-training", "plugins": (LACKING,)}, "app 'lacks-training' cannot evaluate"),
         ({"test": "lots"}, "neither a share"),
         ({"test": "split=holdout"}, "has split 'holdout'"),
         ({"test": "fold=1"}, "a column 'fold'"),
