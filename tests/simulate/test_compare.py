@@ -337,7 +337,8 @@ def test_the_labels_of_a_project_are_a_truth_too(home: Path, asked: Asked, tmp_p
         [
             sys.executable, "-m", "limner.cli", "simulate", "--home", str(home), "--project",
             "xrays", "--plugin", str(TINY), "--strategies", "entropy", "--seeds", "1",
-            "--rounds", "2", "--start", "4", "--batch", "4", "--bounds", "0", "--parallel", "1", "--out", str(out),
+            "--rounds", "2", "--start", "4", "--batch", "4", "--bounds", "0",
+            "--parallel", "1", "--out", str(out),
         ],
         capture_output=True, text=True, timeout=DEADLINE_S,
     )  # fmt: skip
