@@ -52,7 +52,7 @@ Home = Annotated[Path | None, typer.Option(help="Home of the server of --project
 Strategies = Annotated[
     str | None,
     typer.Option(
-        help="What to compare, separated by commas; typiclust->entropy opens with one and goes on "
+        help="What to compare, separated by commas; first->entropy opens with one and goes on "
         "with the other. A random one is always there.",
         show_default=False,
     ),

@@ -79,7 +79,8 @@ def compare(asked: Asked, out: Path, means: Means, display: Display) -> dict[str
         SettingsError: Something that was asked for cannot be used, or the folder holds another
             comparison.
         HomeInUse: Another comparison runs in the folder.
-        EngineError: A piece of work failed and no seed is complete.
+        EngineError: A piece of work failed; what is done has been written down all the same.
+        Conflict: No seed is done.
     """
     with held(out, asked.images):
         return _compared(asked, out, means, display)
@@ -102,8 +103,8 @@ def _compared(asked: Asked, out: Path, means: Means, display: Display) -> dict[s
         for key, words in list(failed.items())[:5]:
             display.say(f"  {key}: {words}")
     results = written(material, kept, out, means.measure)
-    if failed and len(results["seeds"]) < kept.fitted.seeds:
-        raise EngineError(f"Not all seeds are done; what is done is in {out / REPORT}.")
+    if failed and (results["left_out"] or len(results["seeds"]) < kept.fitted.seeds):
+        raise EngineError(f"Not everything is done; what is done is in {out / REPORT}.")
     return results
 
 

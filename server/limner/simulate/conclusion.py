@@ -62,6 +62,8 @@ def _notes(results: Mapping[str, Any]) -> Iterator[str]:
             f"Only {seeds} of {design['seeds']} seeds are done for every strategy; the others are "
             "left out."
         )
+    if results["left_out"]:
+        yield f"Not done for any seed, so not compared: {', '.join(results['left_out'])}."
     yield from results["dropped"]
     if seeds < _ENOUGH_SEEDS:
         yield (

@@ -56,6 +56,7 @@ def results_of(kept: Kept, split: Split, outcomes: Outcomes) -> dict[str, Any]:
         "limner": importlib.metadata.version("limner"),
         "design": design.as_json(),
         "dropped": list(kept.dropped),
+        "left_out": list(outcomes.left_out),
         "measure": {"name": outcomes.measure.name, "title": outcomes.measure.title},
         "worst_case_measure": outcomes.worst_title,
         "cost_model": MODEL[design.kind],
