@@ -22,9 +22,9 @@ from limner.records.database import Records
 from limner.registry import Registry
 from limner.settings import ProjectConfig, ProjectSettings, Settings
 from limner.simulate.arm_home import arm_engine
+from limner.simulate.asked import Asked
 from limner.simulate.compare import REPORT, Means, compare
 from limner.simulate.curves import area_under
-from limner.simulate.prepare import Asked
 from limner.simulate.project_truth import labelled_project
 from limner.simulate.results import FILE
 from limner.simulate.work_items import WorkItem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,7 +128,9 @@ def test_cases_drawn_anew_widen_an_interval() -> None:
     assert both == two_level_interval(differences)
 
 
-def ratio(mine: list[list[float]], theirs: list[list[float]], target: float = 0.8) -> dict:
+def ratio(
+    mine: list[list[float]], theirs: list[list[float]], target: float = 0.8
+) -> dict[str, Any]:
     """The ratio of two strategies from curves by seed, as a comparison works it out."""
     draws = seed_draws(len(mine))
     pair = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,19 @@ SCHEMA = LabelSchema(
     classes=tuple(LabelClass(name=name, value=value) for value, name in enumerate(NAMES, start=1))
 )
 SEVERAL = LabelSchema(classes=SCHEMA.classes, exclusive=False)
+
+
+def careless(answer: Any, schema: LabelSchema, share: float, random: np.random.Generator) -> Any:
+    """The label with mistakes; of the kind that it was."""
+    found = mistaken(answer, schema, share, random)
+    assert type(found) is type(answer)
+    return found
+
+
+def moved(answer: Any, shape: tuple[int, ...]) -> Any:
+    found = moved_to(answer, shape)
+    assert type(found) is type(answer)
+    return found
 
 
 def one_of(index: int) -> ClassScores:
@@ -39,13 +54,13 @@ def objects(count: int) -> Instances:
 def test_without_mistakes_every_label_is_as_it_was() -> None:
     random = np.random.default_rng(0)
     for answer in (one_of(1), square_mask(), objects(4)):
-        assert mistaken(answer, SCHEMA, 0.0, random) is answer
+        assert careless(answer, SCHEMA, 0.0, random) is answer
 
 
 def test_a_share_of_the_labels_names_another_class_and_each_other_one_alike() -> None:
     random = np.random.default_rng(1)
     drawn = [
-        int(mistaken(one_of(0), SCHEMA, 0.3, random).probabilities.argmax()) for _ in range(3000)
+        int(careless(one_of(0), SCHEMA, 0.3, random).probabilities.argmax()) for _ in range(3000)
     ]
     counts = np.bincount(drawn, minlength=3) / 3000
     assert counts == pytest.approx([0.7, 0.15, 0.15], abs=0.03)
@@ -54,14 +69,14 @@ def test_a_share_of_the_labels_names_another_class_and_each_other_one_alike() ->
 def test_where_an_image_has_several_classes_each_is_wrong_for_itself() -> None:
     random = np.random.default_rng(2)
     true = ClassScores(probabilities=np.array([1, 0, 1], np.float32))
-    drawn = np.array([mistaken(true, SEVERAL, 0.2, random).probabilities for _ in range(2000)])
+    drawn = np.array([careless(true, SEVERAL, 0.2, random).probabilities for _ in range(2000)])
     assert np.abs(drawn - true.probabilities).mean(axis=0) == pytest.approx([0.2] * 3, abs=0.03)
     assert drawn.dtype == np.float32
 
 
 def test_a_share_of_the_contours_is_off_by_a_little() -> None:
     random, true = np.random.default_rng(3), square_mask()
-    drawn = [mistaken(true, SCHEMA, 0.5, random) for _ in range(200)]
+    drawn = [careless(true, SCHEMA, 0.5, random) for _ in range(200)]
     off = [each for each in drawn if each is not true]
     assert len(off) == pytest.approx(100, abs=25)
     for each in off[:10]:
@@ -72,7 +87,7 @@ def test_a_share_of_the_contours_is_off_by_a_little() -> None:
 
 def test_a_share_of_the_objects_is_missed_and_the_others_stay_as_they_are() -> None:
     random, true = np.random.default_rng(4), objects(6)
-    drawn = [mistaken(true, SCHEMA, 0.25, random) for _ in range(400)]
+    drawn = [careless(true, SCHEMA, 0.25, random) for _ in range(400)]
     assert sum(len(each.masks) for each in drawn) == pytest.approx(0.75 * 6 * 400, rel=0.05)
     known = {tuple(box): int(value) for box, value in zip(true.boxes, true.classes, strict=True)}
     for each in drawn:
@@ -82,7 +97,7 @@ def test_a_share_of_the_objects_is_missed_and_the_others_stay_as_they_are() -> N
 
 
 def test_an_image_whose_objects_are_all_missed_is_an_empty_label() -> None:
-    nothing = mistaken(objects(2), SCHEMA, 0.999999, np.random.default_rng(0))
+    nothing = careless(objects(2), SCHEMA, 0.999999, np.random.default_rng(0))
     assert nothing.boxes.shape == (0, 4)
     assert nothing.masks == ()
 
@@ -91,7 +106,7 @@ def test_an_image_whose_objects_are_all_missed_is_an_empty_label() -> None:
 def test_the_same_seed_makes_the_same_mistakes(answer: ClassScores | Mask | Instances) -> None:
     def drawn(seed: int) -> list[bytes]:
         random = np.random.default_rng(seed)
-        made = [mistaken(answer, SCHEMA, 0.5, random) for _ in range(20)]
+        made = [careless(answer, SCHEMA, 0.5, random) for _ in range(20)]
         fields = {ClassScores: "probabilities", Mask: "array", Instances: "boxes"}
         return [np.asarray(getattr(each, fields[type(each)])).tobytes() for each in made]
 
@@ -102,26 +117,26 @@ def test_the_same_seed_makes_the_same_mistakes(answer: ClassScores | Mask | Inst
 def test_one_class_alone_cannot_be_mistaken_for_another() -> None:
     schema = LabelSchema(classes=(LabelClass(name="only", value=1),))
     answer = ClassScores(probabilities=np.ones(1, np.float32))
-    assert mistaken(answer, schema, 0.999, np.random.default_rng(0)) is answer
+    assert careless(answer, schema, 0.999, np.random.default_rng(0)) is answer
 
 
 def test_a_mask_is_fitted_to_another_shape_around_its_middle() -> None:
     array = np.zeros((4, 6), np.uint8)
     array[1:3, 2:4] = 1
-    larger = moved_to(Mask(array=array, spacing=(1.0, 1.0)), (8, 8))
+    larger = moved(Mask(array=array, spacing=(1.0, 1.0)), (8, 8))
     assert larger.array.shape == (8, 8)
     assert np.argwhere(larger.array).tolist() == [[3, 3], [3, 4], [4, 3], [4, 4]]
-    smaller = moved_to(larger, (2, 2))
+    smaller = moved(larger, (2, 2))
     assert smaller.array.tolist() == [[1, 1], [1, 1]]
 
 
 def test_objects_are_cut_at_the_rim_of_another_shape_and_those_beyond_it_left_out() -> None:
-    cut = moved_to(objects(3), (6, 32))  # boxes 0:3, 4:7 and 8:11 along the first axis
+    cut = moved(objects(3), (6, 32))  # boxes 0:3, 4:7 and 8:11 along the first axis
     assert cut.boxes.tolist() == [[0, 0, 3, 2], [4, 4, 6, 6]]
     assert [each.shape for each in cut.masks if each is not None] == [(3, 2), (2, 2)]
     assert cut.classes.tolist() == [1, 2]
-    assert moved_to(objects(3), (32, 32)).boxes.tolist() == objects(3).boxes.tolist()
+    assert moved(objects(3), (32, 32)).boxes.tolist() == objects(3).boxes.tolist()
 
 
 def test_classes_fit_every_image() -> None:
-    assert moved_to(one_of(1), (3, 3)).probabilities.tolist() == [0, 1, 0]
+    assert moved(one_of(1), (3, 3)).probabilities.tolist() == [0, 1, 0]

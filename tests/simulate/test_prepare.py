@@ -12,10 +12,12 @@ from tests.simulate.drawn import draw_pictures
 
 from limner.errors import InvalidRequest, NotFound, SettingsError
 from limner.home import HomeInUse
+from limner.plugin import ClassScores
 from limner.simulate.arm import Material
+from limner.simulate.asked import Asked
 from limner.simulate.compare import Means, compare
 from limner.simulate.design import Kept
-from limner.simulate.prepare import Asked, prepared
+from limner.simulate.prepare import prepared
 from limner.simulate.results_folder import held
 from limner.simulate.truth import Truth
 from limner.simulate.work_items import WorkItem
@@ -194,7 +196,9 @@ def test_a_comparison_that_is_refused_leaves_the_labels_of_the_kept_one_alone(
     assert truth is not None
     schema, task = kept.design.schema, kept.design.kind
     for name, known in truth.known.items():
-        index = int(truth.answer(name, schema, task).probabilities.argmax())
+        answer = truth.answer(name, schema, task)
+        assert isinstance(answer, ClassScores)
+        index = int(answer.probabilities.argmax())
         assert known.stratum == ("dark", "bright")[index]
 
 

@@ -14,7 +14,7 @@ from limner.cli.terminal import err, out
 from limner.errors import SettingsError
 
 if TYPE_CHECKING:
-    from limner.simulate.prepare import Asked
+    from limner.simulate.asked import Asked
 
 _DEFAULT_STRATEGIES = {
     "segmentation": "random,foreground,clasp",
@@ -187,7 +187,7 @@ def _asked(
 ) -> Asked:
     from limner.cli.images_settings import parse_labels
     from limner.simulate.arm_home import OWN_SETTINGS
-    from limner.simulate.prepare import Asked
+    from limner.simulate.asked import Asked
     from limner.simulate.project_truth import labelled_project
 
     if project is not None or home is not None:

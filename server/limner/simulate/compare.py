@@ -12,12 +12,13 @@ from limner.errors import EngineError
 from limner.simulate import results as results_file
 from limner.simulate.arm import Material
 from limner.simulate.arm_pool import ArmPool
+from limner.simulate.asked import Asked
 from limner.simulate.design import Kept, kept_design, smaller
 from limner.simulate.measures import AUTO, shown_score
 from limner.simulate.outcomes import read_outcomes
 from limner.simulate.pace import fitted, pace_of
 from limner.simulate.plots import draw_all
-from limner.simulate.prepare import Asked, prepared
+from limner.simulate.prepare import prepared
 from limner.simulate.record import Record
 from limner.simulate.report import report_of
 from limner.simulate.results_folder import held

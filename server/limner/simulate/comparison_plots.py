@@ -115,6 +115,8 @@ def _target_bars(
     names = list(bars)
     percents = list(_TARGET_SHADES)
     height = 0.8 / len(percents)
+    # Labels are whole; of a few minutes the tenths count.
+    digits = 0 if unit == "labels" else _digits(bars)
     longest = max((b[0] for each in bars.values() for b in each.values()), default=1.0)
     for row, name in enumerate(names):
         for number, percent in enumerate(percents):
@@ -135,7 +137,7 @@ def _target_bars(
             )
             own = "" if name == results["opponent"] or not ratio else f"   {ratio}"
             axes.annotate(
-                f"{percent} %: {sign}{length:,.0f}{own}",
+                f"{percent} %: {sign}{length:,.{digits}f}{own}",
                 (length, place),
                 xytext=(4, 0),
                 textcoords="offset points",
@@ -156,6 +158,10 @@ def _target_bars(
         f"{unit} until the mean curve reaches a share of the full score; hatched: not reached. "
         f"×: {results['opponent']} needs so many times as many, with the 95 % interval.",
     )
+
+
+def _digits(bars: Mapping[str, Mapping[str, tuple[float, str, str]]]) -> int:
+    return 1 if any(bar[0] < 20 for each in bars.values() for bar in each.values()) else 0
 
 
 def _shade(cell: tuple[float, float, float, bool] | None, largest: float) -> str:
