@@ -53,6 +53,7 @@ def pairwise(figure: Figure, results: Mapping[str, Any], style: Mapping[str, Sty
     for spine in axes.spines.values():
         spine.set_visible(False)
     note_below(
+        figure,
         axes,
         f"Area under the curve ({results['measure']['title']}): row minus column, with the 95 % "
         "interval over paired seeds. Blue: the row is better, orange: worse; grey: no difference "
@@ -154,6 +155,7 @@ def _target_bars(
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     note_below(
+        figure,
         axes,
         f"{unit} until the mean curve reaches a share of the full score; hatched: not reached. "
         f"×: {results['opponent']} needs so many times as many, with the 95 % interval.",

@@ -79,13 +79,13 @@ def tidy(axes: Axes) -> None:
     axes.yaxis.label.set_color(INK)
 
 
-def legend_above(axes: Axes) -> None:
+def legend_above(figure: Figure, axes: Axes) -> None:
     """Put the legend above the axes, where it hides nothing."""
     _, labels = axes.get_legend_handles_labels()
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1.01),
-        ncols=legend_columns(axes.figure.get_figwidth(), labels),
+        ncols=legend_columns(figure.get_figwidth(), labels),
         frameon=False,
         borderaxespad=0,
         fontsize=9,
@@ -104,9 +104,9 @@ def title_above(figure: Figure, words: str) -> None:
     figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10, fontweight="bold", color=INK)
 
 
-def note_below(axes: Axes, words: str) -> None:
+def note_below(figure: Figure, axes: Axes, words: str) -> None:
     """Put how to read a picture below it, as wide as the picture."""
-    width = axes.figure.get_figwidth() - _NAMES_INCHES
+    width = figure.get_figwidth() - _NAMES_INCHES
     lines = textwrap.wrap(words, max(30, int(width / _NOTE_LETTER_INCHES)))
     axes.set_xlabel("\n".join(lines), fontsize=8, color=MUTED, loc="left")
 

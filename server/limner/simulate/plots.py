@@ -81,7 +81,7 @@ def learning_curves(figure: Figure, results: Mapping[str, Any], style: Mapping[s
     _curves(axes, results, style, lambda each: each["curve"])
     _bounds(axes, results)
     _labels_axis(axes, results)
-    legend_above(axes)
+    legend_above(figure, axes)
     title_above(figure, results["headline"])
 
 
@@ -102,7 +102,7 @@ def worst_cases(figure: Figure, results: Mapping[str, Any], style: Mapping[str, 
     _curves(axes, results, style, lambda each: each["worst_case"]["curve"])
     _labels_axis(axes, results)
     axes.set_ylabel(f"{results['worst_case_measure']} of the 5th percentile case")
-    legend_above(axes)
+    legend_above(figure, axes)
 
 
 def cost_curves(figure: Figure, results: Mapping[str, Any], style: Mapping[str, Style]) -> None:
@@ -146,7 +146,7 @@ def mistakes(figure: Figure, results: Mapping[str, Any], style: Mapping[str, Sty
         axes.plot(labels, [p["mean"] for p in wrong], **line)
     axes.plot([], [], color=INK, linestyle=(0, (2, 2)), linewidth=1.4, label="with mistakes")
     _labels_axis(axes, results)
-    legend_above(axes)
+    legend_above(figure, axes)
 
 
 def _curves(
