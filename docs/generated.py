@@ -37,7 +37,8 @@ def commands() -> Iterator[str]:
     """Show the help of every command."""
     yield f"```text\n{run_limner('--help')}\n```\n"
     for name in (
-        "serve", "demo", "status", "export", "import monai-label", "plugins", "new", "openapi",
+        "serve", "demo", "status", "export", "import monai-label", "simulate", "plugins",
+        "new", "openapi",
     ):  # fmt: skip
         yield f"## limner {name}\n\n```text\n{run_limner(*name.split(), '--help')}\n```\n"
 

@@ -193,6 +193,8 @@ def test_a_running_training_is_cancelled(live: Live) -> None:
         {"kind": "predict"},
         {"kind": "train", "effort": 0},
         {"kind": "train", "effort": True},
+        {"kind": "train", "untested": True},
+        {"kind": "train", "params": {"untested": True}},
         {"kind": "score", "effort": 1.0},
         {},
     ],

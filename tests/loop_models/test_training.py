@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from limner.errors import Conflict, InvalidRequest, NotFound
 from limner.loop.seeds import derived_seed
 from limner.records.rows import JobKind, JobState, ModelState
+from limner.records.tables import model_versions
 
 MakeLab = Callable[..., Any]
 
@@ -167,7 +169,64 @@ def test_a_training_from_scratch_can_be_asked_for(lab: Any) -> None:
     assert [t for name, t in lab.engine.calls if name == "train"][-1].effort == 0.5
 
 
-@pytest.mark.parametrize("params", [{"effort": 0}, {"effort": "much"}, {"speed": 3}])
+def test_an_untested_version_serves_only_where_none_does(lab: Any) -> None:
+    samples = lab.add_images(4)
+    lab.label(samples[:2])
+    assert lab.train(untested=True).result["outcome"] == "promoted"
+    lab.label(samples[2:])
+    assert lab.train(untested=True).result["outcome"] == "refused"
+    first, second = lab.versions()
+    assert (first.state, second.state) == (ModelState.SERVING, ModelState.REFUSED)
+    assert lab.serving().id == first.id
+    assert second.decision["compared_with"] == 1
+    assert "so the serving one stays" in second.decision["reason"]
+    assert lab.seen_by(second) == set(samples)
+    lab.models.promote("demo", 2, "ann")
+    assert lab.serving().id == second.id
+
+
+@pytest.mark.parametrize("validation", [0, 3])
+def test_an_untested_version_is_recorded_unmeasured_without_cross_validation(
+    lab: Any, validation: int
+) -> None:
+    lab.label(lab.add_images(12, validation=validation))
+    lab.train(untested=True)
+    (version,) = lab.versions()
+    assert [name for name, _ in lab.engine.calls if name in ("train", "evaluate")] == ["train"]
+    assert version.metrics["score"] is None
+    assert "evaluation" not in version.metrics
+    assert version.decision["method"] == "none"
+    assert version.decision["cases"] == []
+    assert "It was not measured, as was asked for." in version.decision["notes"]
+    assert len(lab.seen_by(version)) == 12 - validation
+
+
+def test_an_untested_version_does_not_replace_one_of_other_classes(lab: Any) -> None:
+    lab.label(lab.add_images(3))
+    lab.train(untested=True)
+    first = lab.serving()
+    with lab.records.write() as tx:
+        other = {**first.metrics, "classes": {"blob": 1, "gone": 2}}
+        tx.execute(
+            update(model_versions).where(model_versions.c.id == first.id).values(metrics=other)
+        )
+    assert lab.train(untested=True).result["outcome"] == "refused"
+    assert lab.serving().id == first.id
+
+
+def test_after_an_untested_version_others_are_tested_as_ever(lab: Any) -> None:
+    lab.label(lab.add_images(4))
+    lab.train(untested=True)
+    lab.engine.calls.clear()
+    lab.train()
+    second = lab.versions()[-1]
+    assert second.decision["method"] == "cross-validation"
+    assert second.decision["cases"] != []
+
+
+@pytest.mark.parametrize(
+    "params", [{"effort": 0}, {"effort": "much"}, {"speed": 3}, {"untested": "yes"}]
+)
 def test_a_training_with_wishes_that_do_not_fit_is_refused(lab: Any, params: Any) -> None:
     lab.label(lab.add_images(1))
     with pytest.raises(InvalidRequest):

@@ -14,7 +14,7 @@ from limner.cli.terminal import err, out
 from limner.errors import SettingsError
 
 if TYPE_CHECKING:
-    from limner.simulate.prepare import Asked
+    from limner.simulate.asked import Asked
 
 _DEFAULT_STRATEGIES = {
     "segmentation": "random,foreground,clasp",
@@ -52,7 +52,7 @@ Home = Annotated[Path | None, typer.Option(help="Home of the server of --project
 Strategies = Annotated[
     str | None,
     typer.Option(
-        help="What to compare, separated by commas; typiclust->entropy opens with one and goes on "
+        help="What to compare, separated by commas; first->entropy opens with one and goes on "
         "with the other. A random one is always there.",
         show_default=False,
     ),
@@ -187,7 +187,7 @@ def _asked(
 ) -> Asked:
     from limner.cli.images_settings import parse_labels
     from limner.simulate.arm_home import OWN_SETTINGS
-    from limner.simulate.prepare import Asked
+    from limner.simulate.asked import Asked
     from limner.simulate.project_truth import labelled_project
 
     if project is not None or home is not None:

@@ -107,7 +107,7 @@ class LiveDisplay:
 
 def round_words(item: WorkItem, event: Mapping[str, Any]) -> str:
     """Write what a training has brought, on one line."""
-    score = "–" if event["score"] is None else f"{event['score']:.3f}"
-    title = str(event["measure"]).replace("_", " ") or "score"
+    value = event.get("value")
+    score = f"{event.get('title', 'score')} {'–' if value is None else f'{value:.3f}'}"
     seconds = event["seconds"].get("train", 0.0)
-    return f"{item.key}: {event['labels']} labels, {title} {score}, trained in {seconds:.0f} s"
+    return f"{item.key}: {event['labels']} labels, {score}, trained in {seconds:.0f} s"

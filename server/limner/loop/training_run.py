@@ -33,6 +33,7 @@ from limner.stores.blobs import Blob, Blobs
 log = logging.getLogger(__name__)
 
 _MOST_COMPARISONS = 5
+_UNMEASURED = Evaluation(measure="", case_scores={}, class_scores={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +230,10 @@ class TrainingRun:
                 )
         mine = trial.candidate.measure(fair, watch)
         theirs = None
-        if serving is not None and not _has_same_classes(serving, plan):
+        if plan.is_untested:
+            notes.append("It was not measured, as was asked for.")
+            theirs = None if serving is None else _UNMEASURED
+        elif serving is not None and not _has_same_classes(serving, plan):
             notes.append(
                 f"The classes have changed since version {serving.number} was trained, so their "
                 "scores cannot be compared."
@@ -258,7 +262,7 @@ class TrainingRun:
         watch: Watch,
     ) -> Evaluation:
         if not cases:
-            return Evaluation(measure="", case_scores={}, class_scores={})
+            return _UNMEASURED
         return self.scores.measure(serving, self.models.ref(plan.project, serving), cases, watch)
 
     def _warm(self, ref: ModelRef) -> None:

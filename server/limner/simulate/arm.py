@@ -53,8 +53,10 @@ class Material:
         )
 
     def validation(self, seed: int) -> tuple[str, ...]:
-        """Return the names of the validation set of a seed."""
-        return self.split.validation(seed, self.design.project.validation_target)
+        """Return the names of the validation set of a seed; none where no label goes to it."""
+        project = self.design.project
+        target = project.validation_target if project.validation_share > 0 else 0
+        return self.split.validation(seed, target)
 
 
 class Arm:

@@ -69,9 +69,7 @@ class ArmWatch:
                 "event": "round",
                 "round": record["round"],
                 "labels": record["labels"],
-                "measure": test["measure"] if test else "",
-                "score": test["score"] if test else None,
-                "metrics": test["metrics"] if test else {},
+                "test": test and {name: test[name] for name in ("measure", "score", "metrics")},
                 "seconds": record["seconds"],
             }
         )

@@ -12,14 +12,17 @@ from limner.errors import EngineError
 from limner.simulate import results as results_file
 from limner.simulate.arm import Material
 from limner.simulate.arm_pool import ArmPool
+from limner.simulate.asked import Asked
 from limner.simulate.design import Kept, kept_design, smaller
-from limner.simulate.measures import AUTO
+from limner.simulate.measures import AUTO, shown_score
 from limner.simulate.outcomes import read_outcomes
 from limner.simulate.pace import fitted, pace_of
 from limner.simulate.plots import draw_all
-from limner.simulate.prepare import Asked, prepared
+from limner.simulate.prepare import prepared
 from limner.simulate.record import Record
 from limner.simulate.report import report_of
+from limner.simulate.results_folder import held
+from limner.simulate.split import check_same
 from limner.simulate.whole_files import write_json, write_whole
 from limner.simulate.work_items import WorkItem, work_items
 
@@ -42,7 +45,7 @@ class Display(Protocol):
         ...
 
     def event(self, item: WorkItem, event: Mapping[str, Any]) -> None:
-        """Show what a piece of work tells."""
+        """Show what a piece of work tells; a round has the `title` and `value` that count."""
         ...
 
 
@@ -76,12 +79,21 @@ def compare(asked: Asked, out: Path, means: Means, display: Display) -> dict[str
     Raises:
         SettingsError: Something that was asked for cannot be used, or the folder holds another
             comparison.
-        EngineError: A piece of work failed and no seed is complete.
+        HomeInUse: Another comparison runs in the folder.
+        EngineError: A piece of work failed; what is done has been written down all the same.
+        Conflict: No seed is done.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    with held(out, asked.images):
+        return _compared(asked, out, means, display)
+
+
+def _compared(asked: Asked, out: Path, means: Means, display: Display) -> dict[str, Any]:
     material = prepared(asked, out, lambda done, total: display.step("Reading labels", done, total))
     kept = kept_design(out, material.design)
-    if Kept.load(out) is None and means.budget_s is not None:
+    is_new = Kept.load(out) is None
+    if not is_new:
+        check_same(out, material.split)
+    if is_new and means.budget_s is not None:
         kept = _fitted(material, out, means, display)
     _save(material, kept, out)
     for words in kept.dropped:
@@ -92,8 +104,8 @@ def compare(asked: Asked, out: Path, means: Means, display: Display) -> dict[str
         for key, words in list(failed.items())[:5]:
             display.say(f"  {key}: {words}")
     results = written(material, kept, out, means.measure)
-    if failed and len(results["seeds"]) < kept.fitted.seeds:
-        raise EngineError(f"Not all seeds are done; what is done is in {out / REPORT}.")
+    if failed and (results["left_out"] or len(results["seeds"]) < kept.fitted.seeds):
+        raise EngineError(f"Not everything is done; what is done is in {out / REPORT}.")
     return results
 
 
@@ -127,6 +139,9 @@ def _fitted(material: Material, out: Path, means: Means, display: Display) -> Ke
     trial = out / "trial"
     one = smaller(asked, contenders=asked.contenders[-1:], seeds=1, rounds=2, bounds=0, noise=0.0)
     kept = Kept(asked=one, fitted=one)
+    left = Kept.load(trial)
+    if left is not None and left.fitted.digest != one.digest:
+        shutil.rmtree(trial, ignore_errors=True)  # it was a trial of something else
     _save(replace(material, design=one), kept, trial)
     display.say("Trying two rounds, to see how long they take.")
     failed = _work(kept, trial, means, display)
@@ -155,6 +170,9 @@ def _work(kept: Kept, out: Path, means: Means, display: Display) -> dict[str, st
         if event["event"] == "done":
             done.add(item.key)
             _tidy(every, done, out)
+        if event["event"] == "round" and event["test"] is not None:
+            title, value = shown_score(event["test"], design.kind, means.measure)
+            event = {**event, "title": title, "value": value}
         display.event(item, event)
 
     if not todo:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limner.simulate.conclusion import is_found
-from limner.simulate.plot_style import INK, MUTED, Style, tidy
+from limner.simulate.plot_style import INK, MUTED, Style, in_lines, note_below, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,19 +46,18 @@ def pairwise(figure: Figure, results: Mapping[str, Any], style: Mapping[str, Sty
             if cell is not None:
                 _cell_text(axes, column, row, cell)
     axes.set(xlim=(0, len(names)), ylim=(len(names), 0))
-    axes.set_xticks(np.arange(len(names)) + 0.5, names)
+    axes.set_xticks(np.arange(len(names)) + 0.5, [in_lines(each) for each in names])
     axes.set_yticks(np.arange(len(names)) + 0.5, names)
     axes.xaxis.tick_top()
     axes.tick_params(length=0, colors=INK, labelsize=9)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_xlabel(
-        f"Area under the curve ({results['measure']['title']}): row minus column, with the 95 %\n"
-        "interval over paired seeds. Blue: the row is better, orange: worse; grey: no difference\n"
-        "was found.",
-        fontsize=8,
-        color=MUTED,
-        loc="left",
+    note_below(
+        figure,
+        axes,
+        f"Area under the curve ({results['measure']['title']}): row minus column, with the 95 % "
+        "interval over paired seeds. Blue: the row is better, orange: worse; grey: no difference "
+        "was found that holds when all pairs are looked at (Holm).",
     )
 
 
@@ -111,10 +110,14 @@ def _target_bars(
     bars: Mapping[str, Mapping[str, tuple[float, str, str]]],
     unit: str,
 ) -> None:
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
     axes = figure.add_subplot()
     names = list(bars)
     percents = list(_TARGET_SHADES)
     height = 0.8 / len(percents)
+    # Labels are whole; of a few minutes the tenths count.
+    digits = 0 if unit == "labels" else _digits(bars)
     longest = max((b[0] for each in bars.values() for b in each.values()), default=1.0)
     for row, name in enumerate(names):
         for number, percent in enumerate(percents):
@@ -135,7 +138,7 @@ def _target_bars(
             )
             own = "" if name == results["opponent"] or not ratio else f"   {ratio}"
             axes.annotate(
-                f"{percent} %: {sign}{length:,.0f}{own}",
+                f"{percent} %: {sign}{length:,.{digits}f}{own}",
                 (length, place),
                 xytext=(4, 0),
                 textcoords="offset points",
@@ -149,13 +152,18 @@ def _target_bars(
     tidy(axes)
     axes.grid(visible=False)
     axes.tick_params(axis="y", length=0, colors=INK)
-    axes.set_xlabel(
-        f"{unit} until the mean curve reaches a share of the full score; hatched: not reached.\n"
-        f"× : {results['opponent']} needs so many times as many, with the 95 % interval.",
-        fontsize=8,
-        color=MUTED,
-        loc="left",
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    note_below(
+        figure,
+        axes,
+        f"{unit} until the mean curve reaches a share of the full score; hatched: not reached. "
+        f"×: {results['opponent']} needs so many times as many, with the 95 % interval.",
     )
+
+
+def _digits(bars: Mapping[str, Mapping[str, tuple[float, str, str]]]) -> int:
+    return 1 if any(bar[0] < 20 for each in bars.values() for bar in each.values()) else 0
 
 
 def _shade(cell: tuple[float, float, float, bool] | None, largest: float) -> str:

@@ -33,7 +33,8 @@ def conclusion(results: Mapping[str, Any]) -> str:
     worse = [each["a"] for each in pairs if is_found(each) and each["difference"]["mean"] < 0]
     seeds = len(results["seeds"])
     if not better:
-        return " ".join([*_nothing_found(results, pairs), *_worse(worse, opponent)])
+        found = "No difference" if not worse else "Nothing better"
+        return " ".join([*_nothing_found(results, pairs, found), *_worse(worse, opponent)])
     best = max(better, key=lambda each: each["difference"]["mean"])
     sentences = [
         f"Use {best['a']}: over {_seeds(seeds)} and {_budgets(results)} its learning curve lies "
@@ -61,6 +62,8 @@ def _notes(results: Mapping[str, Any]) -> Iterator[str]:
             f"Only {seeds} of {design['seeds']} seeds are done for every strategy; the others are "
             "left out."
         )
+    if results["left_out"]:
+        yield f"Not done for any seed, so not compared: {', '.join(results['left_out'])}."
     yield from results["dropped"]
     if seeds < _ENOUGH_SEEDS:
         yield (
@@ -113,13 +116,15 @@ def _notes_on_room(results: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _nothing_found(results: Mapping[str, Any], pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _nothing_found(
+    results: Mapping[str, Any], pairs: Sequence[Mapping[str, Any]], found: str
+) -> Iterator[str]:
     opponent, title = results["opponent"], results["measure"]["title"]
     seeds = len(results["seeds"])
     names = [each["a"] for each in pairs]
     best = max(pairs, key=lambda each: each["difference"]["mean"])
     yield (
-        f"No difference was found: over {_seeds(seeds)} and {_budgets(results)} no strategy "
+        f"{found} was found: over {_seeds(seeds)} and {_budgets(results)} no strategy "
         f"({', '.join(names)}) was better than {opponent}"
         f"{', the better of the random baselines' if _has_several_randoms(results) else ''}. The "
         f"nearest to it, {best['a']}, lies {_difference(best)} {title} from it."

@@ -28,12 +28,12 @@ class Contender:
     options: Mapping[str, Any]
     """Of the strategy."""
     name: str
-    """As in the results: `entropy`, or `typiclust→entropy` where the first batch is not random."""
+    """As in the results: `entropy`, or `first→entropy` where the first batch is not random."""
 
     @property
     def is_random(self) -> bool:
-        """Whether it is a random baseline, by its name: `random`, `stratified-random`."""
-        return RANDOM in self.strategy
+        """Whether all of it is random, by its names: `random`, or such as `stratified-random`."""
+        return all(RANDOM in each.split("-") for each in (self.cold_start, self.strategy))
 
     @property
     def slug(self) -> str:
@@ -47,7 +47,7 @@ def contenders(
     """Read the names of strategies; a random one is added in front where there is none.
 
     Args:
-        names: `entropy`, or `typiclust→entropy` (also `->`) for one that opens and one that goes
+        names: `entropy`, or `first→entropy` (also `->`) for one that opens and one that goes
             on. A strategy that works without a model opens for itself, every other one begins with
             what `random` picks.
         options: Of strategies, by their names.
@@ -84,7 +84,7 @@ def _contender(
     parts = _ARROWS.split(text.strip())
     if len(parts) > 2 or not all(parts):
         raise SettingsError(
-            f"{text!r} names no strategy; write entropy, or typiclust{ARROW}entropy for one that "
+            f"{text!r} names no strategy; write entropy, or first{ARROW}entropy for one that "
             "picks the first batch and one that picks the others."
         )
     strategy = parts[-1]

@@ -203,7 +203,7 @@ def _difference(name: str, mine: Any, theirs: Any) -> str:
         words = "strategies"
     if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
         names = [each for each in {**mine, **theirs} if mine.get(each) != theirs.get(each)]
-        mine, theirs = ({each: side.get(each) for each in names} for side in (mine, theirs))
+        mine, theirs = ({n: side[n] for n in names if n in side} for side in (mine, theirs))
     return f"{words} was {_shown(mine)}, now {_shown(theirs)}"
 
 

@@ -20,6 +20,8 @@ cases move it less than they move a log-likelihood."""
 _TITLES = {"auroc": "AUROC", "auc": "AUC", "dice": "Dice", "pq": "PQ", "nll": "NLL", "ece": "ECE"}
 _WORST = 5
 """Percentile of the cases that stands for the worst of them."""
+_NOT_HIGHER_IS_BETTER = {"nll", "ece", "brier", "error", "loss", "mm", "confusion"}
+"""Words in the names of metrics of which less is better, or neither."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,8 @@ def chosen_measure(tests: Iterable[Mapping[str, Any]], task: Task, wanted: str) 
         wanted: `auto`, `score`, or the name of a metric.
 
     Raises:
-        SettingsError: No evaluation has such a metric.
+        SettingsError: Not every evaluation has such a metric, or it is no score: a number from 0 to
+            1, of which more is better.
     """
     first, *others = list(tests)
     known = set(first["metrics"]).intersection(*(each["metrics"] for each in others))
@@ -64,11 +67,33 @@ def chosen_measure(tests: Iterable[Mapping[str, Any]], task: Task, wanted: str) 
     if name not in (SCORE, first["measure"]) and name not in known:
         raise SettingsError(
             f"The app reports no {wanted!r} for every version; there are "
-            f"{', '.join([SCORE, *sorted(known)])}."
+            f"{', '.join([SCORE, *_scores(known, (first, *others))])}."
         )
     if name not in known:
         return Measure(name=SCORE, title=_title(first["measure"]))
+    values = [each["metrics"][name] for each in (first, *others)]
+    if not _is_a_score(name, values):
+        raise SettingsError(
+            f"{name!r} is no score that strategies can be compared by: it must be a number from 0 "
+            f"to 1, the higher the better. Take --measure {AUTO}, or one of "
+            f"{', '.join([SCORE, *_scores(known, (first, *others))])}."
+        )
     return Measure(name=name, title=_title(name))
+
+
+def shown_score(test: Mapping[str, Any], task: Task, wanted: str) -> tuple[str, float | None]:
+    """Return the title and the value that are shown of one evaluation while others are to come.
+
+    Args:
+        test: What was measured.
+        task: Of the project.
+        wanted: What is to be compared; see `chosen_measure`.
+
+    Raises:
+        SettingsError: It cannot be compared.
+    """
+    measure = chosen_measure([test], task, wanted)
+    return measure.title, measure.of(test)
 
 
 def worst_case(test: Mapping[str, Any] | None) -> float | None:
@@ -80,6 +105,20 @@ def worst_case(test: Mapping[str, Any] | None) -> float | None:
     below = int(place)
     above = min(below + 1, len(scores) - 1)
     return scores[below] + (place - below) * (scores[above] - scores[below])
+
+
+def _is_a_score(name: str, values: Iterable[float | None]) -> bool:
+    is_higher_better = _NOT_HIGHER_IS_BETTER.isdisjoint(name.split("_"))
+    return is_higher_better and all(each is None or 0 <= each <= 1 for each in values)
+
+
+def _scores(known: Iterable[str], tests: Iterable[Mapping[str, Any]]) -> list[str]:
+    every = list(tests)
+    return [
+        each
+        for each in sorted(known)
+        if _is_a_score(each, [test["metrics"][each] for test in every])
+    ]
 
 
 def _title(name: str) -> str:

@@ -59,6 +59,8 @@ class Outcomes:
     """Score of a training on labels of other images, by seed."""
     case_scores: Mapping[str, Floats]
     """(seeds, rounds, cases) by strategy, where the measure is their plain mean; else empty."""
+    left_out: Sequence[str] = ()
+    """Strategies that are not done for any seed."""
 
 
 def read_outcomes(out: Path, design: Design, truth: Truth, wanted: str) -> Outcomes:
@@ -76,14 +78,12 @@ def read_outcomes(out: Path, design: Design, truth: Truth, wanted: str) -> Outco
     """
     records = {each.key: _rounds(out, each, design) for each in work_items(design)}
     arms = [each for each in work_items(design) if each.kind == "arm"]
-    is_done = {
-        seed: all(len(records[each.key]) == design.rounds for each in arms if each.seed == seed)
-        for seed in range(design.seeds)
-    }
-    seeds = [seed for seed, done in is_done.items() if done]
+    contenders, seeds = _complete(design, [each for each in arms if _is_whole(each, records)])
     if not seeds:
         raise Conflict(f"No seed of the comparison in {out} is done; there is nothing to compare.")
     tests = [r["test"] for rounds in records.values() for r in rounds if r["test"] is not None]
+    if not tests:
+        raise Conflict(f"No version of the comparison in {out} ever served, so none was measured.")
     measure = chosen_measure(tests, design.kind, wanted)
     full = _bound(records, "full", design, measure)
     trivial = _bound(records, "trivial", design, measure)
@@ -94,14 +94,14 @@ def read_outcomes(out: Path, design: Design, truth: Truth, wanted: str) -> Outco
                 each, [records[_key(arms, each, seed, noise)] for seed in seeds], measure, truth,
                 design.kind, floor,
             )
-            for each in design.contenders
+            for each in contenders
         ]
         for noise in design.noises
     }  # fmt: skip
     is_plain = measure.is_mean_of_cases and not any(each["is_weighted"] for each in tests)
     cases = {
         each.name: _case_scores([records[_key(arms, each, seed, 0.0)] for seed in seeds])
-        for each in design.contenders
+        for each in contenders
         if is_plain and all(r["test"] for s in seeds for r in records[_key(arms, each, s, 0.0)])
     }
     return Outcomes(
@@ -112,8 +112,33 @@ def read_outcomes(out: Path, design: Design, truth: Truth, wanted: str) -> Outco
         mistaken=by_noise.get(design.noise, []) if design.noise else [],
         full=full,
         trivial=trivial,
-        case_scores=cases if len(cases) == len(design.contenders) else {},
+        case_scores=cases if len(cases) == len(contenders) else {},
+        left_out=[each.name for each in design.contenders if each not in contenders],
     )
+
+
+def _complete(
+    design: Design, whole: Sequence[WorkItem]
+) -> tuple[Sequence[Contender], Sequence[int]]:
+    """Return the strategies that are done for any seed, and the seeds that all of those have.
+
+    A strategy that fails for every seed must not take the others along; without a random one there
+    is nothing to compare with.
+    """
+    arms = len(design.noises)
+
+    def seeds_of(contender: Contender) -> set[int]:
+        found = [each.seed for each in whole if each.contender == contender]
+        return {seed for seed in found if found.count(seed) == arms}
+
+    kept = [each for each in design.contenders if seeds_of(each)]
+    if not any(each.is_random for each in kept):
+        return [], []
+    return kept, sorted(set.intersection(*map(seeds_of, kept)))
+
+
+def _is_whole(arm: WorkItem, records: Mapping[str, Sequence[Any]]) -> bool:
+    return len(records[arm.key]) == arm.rounds
 
 
 def _rounds(out: Path, item: WorkItem, design: Design) -> list[dict[str, Any]]:

@@ -7,7 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from limner.errors import SettingsError
-from limner.simulate.plot_style import INK, MUTED, Style, legend_above, styles, tidy
+from limner.simulate.plot_style import (
+    INK,
+    MUTED,
+    Style,
+    legend_above,
+    legend_columns,
+    styles,
+    tidy,
+    title_above,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,8 +56,10 @@ def draw_all(results: Mapping[str, Any]) -> dict[str, bytes]:
             max(5.0, 1.9 + 1.35 * len(names)),
             max(3.6, 1.5 + 0.85 * len(names)),
         ),
-        "labels-to-target": (labels_to_target, _WIDTH, max(3.2, 1.6 + 0.85 * len(names))),
     }
+    if results["full_score"] is not None:
+        tall = max(3.2, 1.6 + 0.85 * len(names))
+        drawings["labels-to-target"] = (labels_to_target, _WIDTH, tall)
     if any("cost_to" in axis for axis in _axes(results)):
         drawings["cost-to-target"] = (cost_ratios, _WIDTH, max(3.2, 1.6 + 0.85 * len(names)))
     if "mistakes" in results:
@@ -70,7 +81,8 @@ def learning_curves(figure: Figure, results: Mapping[str, Any], style: Mapping[s
     _curves(axes, results, style, lambda each: each["curve"])
     _bounds(axes, results)
     _labels_axis(axes, results)
-    legend_above(axes)
+    legend_above(figure, axes)
+    title_above(figure, results["headline"])
 
 
 def learning_curves_log(
@@ -90,11 +102,13 @@ def worst_cases(figure: Figure, results: Mapping[str, Any], style: Mapping[str, 
     _curves(axes, results, style, lambda each: each["worst_case"]["curve"])
     _labels_axis(axes, results)
     axes.set_ylabel(f"{results['worst_case_measure']} of the 5th percentile case")
-    legend_above(axes)
+    legend_above(figure, axes)
 
 
 def cost_curves(figure: Figure, results: Mapping[str, Any], style: Mapping[str, Style]) -> None:
     """Draw the mean curves along what the labels cost, an axis beside the other."""
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
     names = list(next(iter(results["strategies"].values()))["costs"])
     shared: Axes | None = None
     for number, axis in enumerate(names, start=1):
@@ -108,14 +122,17 @@ def cost_curves(figure: Figure, results: Mapping[str, Any], style: Mapping[str, 
         title = "simulated minutes" if axis == "minutes" else f"annotated {axis}"
         axes.set_xlabel(title)
         axes.margins(x=0.03)
+        axes.xaxis.set_major_locator(MaxNLocator(5 if len(names) > 1 else 9))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         if number == 1:
             axes.set_ylabel(f"{results['measure']['title']} on the test set")
         else:
             axes.tick_params(labelleft=False)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="outside upper left", ncols=min(4, len(labels)), frameon=False
-    )
+        handles, labels, loc="outside upper left", frameon=False, fontsize=9,
+        ncols=legend_columns(figure.get_figwidth(), labels),
+    )  # fmt: skip
 
 
 def mistakes(figure: Figure, results: Mapping[str, Any], style: Mapping[str, Style]) -> None:
@@ -129,7 +146,7 @@ def mistakes(figure: Figure, results: Mapping[str, Any], style: Mapping[str, Sty
         axes.plot(labels, [p["mean"] for p in wrong], **line)
     axes.plot([], [], color=INK, linestyle=(0, (2, 2)), linewidth=1.4, label="with mistakes")
     _labels_axis(axes, results)
-    legend_above(axes)
+    legend_above(figure, axes)
 
 
 def _curves(

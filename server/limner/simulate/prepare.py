@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from limner.errors import SettingsError
 from limner.loop.adopted_sources import Finished
 from limner.loop.project_config import schema_of
 from limner.plugin import LabelSchema, Task
 from limner.registry import Registry
-from limner.settings import ProjectConfig
 from limner.simulate.arm import Material
-from limner.simulate.arm_home import OWN_SETTINGS, PROJECT
+from limner.simulate.arm_home import OWN_SETTINGS
+from limner.simulate.asked import Asked, check_numbers, check_plugins, config_of
 from limner.simulate.contenders import contenders
 from limner.simulate.design import Design
 from limner.simulate.project_truth import LabelledProject
@@ -26,35 +22,6 @@ from limner.simulate.truth_search import OnStep, digest_of, found_in, matched, r
 from limner.stores.entries import Entry, Problem
 
 _MOST_NAMED = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A comparison as somebody asks for it; `Design` says what the numbers mean."""
-
-    images: Path
-    truth: Path | LabelledProject
-    """Finished labels as `serve --adopt` takes them, or a project that people have labelled."""
-    labels: list[str] | dict[str, int]
-    app: str
-    strategies: Sequence[str]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """Of the projects."""
-    strategy_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    plugins: Sequence[Path] = ()
-    seeds: int = 10
-    start: int = 10
-    batch: int = 10
-    growth: float = 1.0
-    rounds: int = 8
-    test: str = "0.25"
-    test_table: Path | None = None
-    pool: int = 0
-    effort: float = 1.0
-    from_scratch: bool = False
-    every_version: bool = True
-    noise: float = 0.0
-    bounds: int = 3
 
 
 def prepared(asked: Asked, folder: Path, on_step: OnStep) -> Material:
@@ -67,14 +34,17 @@ def prepared(asked: Asked, folder: Path, on_step: OnStep) -> Material:
 
     Raises:
         SettingsError: Something cannot be used; the message says what.
+        InvalidRequest: The classes cannot be used.
         NotFound: There is no such app or strategy.
         PluginFailed: The app or a strategy cannot be used.
     """
+    check_numbers(asked)
+    config = config_of(asked)
     registry = Registry(tuple(asked.plugins))
     manifest = registry.app(asked.app)
-    config = _config(asked)
-    _check_numbers(asked)
+    made = contenders(asked.strategies, asked.strategy_options, registry)
     schema, task = schema_of(config), manifest.task
+    check_plugins(config, len(schema.classes), made, registry)
     entries, found = _found(asked, schema, task)
     problems: dict[str, str] = {}
     matches = matched(entries, found, problems)
@@ -91,7 +61,6 @@ def prepared(asked: Asked, folder: Path, on_step: OnStep) -> Material:
     )
     if not truth.known:
         raise SettingsError(_no_truth(asked, truth.problems))
-    made = contenders(asked.strategies, asked.strategy_options, registry)
     names = {name for each in made for name in (each.strategy, each.cold_start)}
     settings = config.settings.model_dump(mode="json", exclude_defaults=True)
     design = Design(
@@ -126,41 +95,6 @@ def prepared(asked: Asked, folder: Path, on_step: OnStep) -> Material:
             f"{len(split.pool)} images; take fewer rounds, smaller batches or a smaller test set."
         )
     return Material(design=design, truth=truth, split=split)
-
-
-def _config(asked: Asked) -> ProjectConfig:
-    for name in asked.settings:
-        if name in OWN_SETTINGS:
-            raise SettingsError(f"--set {name} cannot be given: the comparison sets it itself.")
-    try:
-        return ProjectConfig.model_validate(
-            {
-                "name": PROJECT,
-                "app": asked.app,
-                "images": asked.images,
-                "labels": asked.labels,
-                "settings": dict(asked.settings),
-            }
-        )
-    except ValidationError as error:
-        told = "; ".join(
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
-        )
-        raise SettingsError(f"The projects of the comparison cannot be made: {told}.") from None
-
-
-def _check_numbers(asked: Asked) -> None:
-    least = {"seeds": 1, "start": 1, "batch": 1, "rounds": 2, "pool": 0, "bounds": 0}
-    for name, lowest in least.items():
-        value = getattr(asked, name)
-        if value < lowest:
-            raise SettingsError(f"--{name} {value} is too few; give at least {lowest}.")
-    if not 1.0 <= asked.growth <= 10.0:
-        raise SettingsError(f"--growth {asked.growth:g} is not between 1 and 10.")
-    if not 0.0 < asked.effort <= 4.0:
-        raise SettingsError(f"--effort {asked.effort:g} is not above 0 and at most 4.")
-    if not 0.0 <= asked.noise < 1.0:
-        raise SettingsError(f"--noise {asked.noise:g} is not a share from 0 to below 1.")
 
 
 def _found(

@@ -25,6 +25,7 @@ from limner.simulate.curves import (
     two_level_interval,
 )
 from limner.simulate.design import Kept
+from limner.simulate.headline import headline
 from limner.simulate.mistakes import WORDS
 from limner.simulate.outcomes import Outcome, Outcomes
 from limner.simulate.split import Split
@@ -55,6 +56,7 @@ def results_of(kept: Kept, split: Split, outcomes: Outcomes) -> dict[str, Any]:
         "limner": importlib.metadata.version("limner"),
         "design": design.as_json(),
         "dropped": list(kept.dropped),
+        "left_out": list(outcomes.left_out),
         "measure": {"name": outcomes.measure.name, "title": outcomes.measure.title},
         "worst_case_measure": outcomes.worst_title,
         "cost_model": MODEL[design.kind],
@@ -80,6 +82,7 @@ def results_of(kept: Kept, split: Split, outcomes: Outcomes) -> dict[str, Any]:
             "strategies": _mistakes(outcomes, budgets, draws),
         }
     results["notes"] = notes_on(results)
+    results["headline"] = headline(results)
     results["conclusion"] = conclusion(results)
     return results
 
@@ -180,8 +183,8 @@ def _cost_curve(
             for cost, mean in zip(spent.mean(axis=0), outcome.scores.mean(axis=0), strict=True)
         ]
     }
-    if full is None or spent.mean(axis=0)[0] <= 0:
-        return told
+    if full is None or min(each.costs[axis][:, 0].min() for each in (outcome, opponent)) <= 0:
+        return told  # a start set that costs nothing has no logarithm
     told["cost_to"] = {}
     for percent in TARGETS:
         pair = []

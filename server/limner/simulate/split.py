@@ -57,6 +57,20 @@ class Split:
         return tuple(sorted(left, key=lambda name: draw_of(seed, name))[:count])
 
 
+def check_same(folder: Path, split: Split) -> None:
+    """Refuse to go on with other images than a folder of results was begun with.
+
+    Raises:
+        SettingsError: Its test set or its pool is another one.
+    """
+    if read_json(folder / FILE) is None or Split.load(folder) == split:
+        return
+    raise SettingsError(
+        f"{folder} was begun with other images for the test or to pick from: the table of --test "
+        "has changed. Give the same to go on with it, or choose another folder with --out."
+    )
+
+
 def split_of(truth: Truth, test: str, pool: int, table: Path | None) -> Split:
     """Put images aside for the test.
 
@@ -96,7 +110,7 @@ def _number(test: str) -> float:
         number = float(test)
     except ValueError:
         number = -1.0
-    if not number > 0 or (number >= 1 and number != round(number)):
+    if not number > 0 or (number >= 1 and not number.is_integer()):
         raise SettingsError(
             f"--test {test!r} is neither a share such as 0.25 nor a number of images such as 60."
         )

@@ -136,7 +136,7 @@ def read_truth(
         on_step(done, len(matches))
         name = each.image.name
         source = store.source(each.image.files, _LIMITS, modality, name)
-        label = _file(each.label, folder / _FILES / f"{done:06d}{each.label.suffix}")
+        label = _file(each.label, folder / _FILES)
         try:
             suffix = each.label.suffix
             answer = read_label(label, suffix, source.header(), schema, task, _LIMITS)
@@ -159,10 +159,17 @@ def _content(label: Finished) -> bytes:
     return label.content.read_bytes() if isinstance(label.content, Path) else label.content()
 
 
-def _file(label: Finished, place: Path) -> Path:
+def _file(label: Finished, folder: Path) -> Path:
+    """Return the file of a label; one that is none yet is named by what it holds.
+
+    So nothing that another comparison has left in the folder is written over.
+    """
     if isinstance(label.content, Path):
         return label.content.absolute()
-    write_whole(place, label.content())
+    content = label.content()
+    place = folder / f"{hashlib.sha256(content).hexdigest()[:32]}{label.suffix}"
+    if not place.is_file():
+        write_whole(place, content)
     return place.absolute()
 
 

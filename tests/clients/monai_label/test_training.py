@@ -106,10 +106,11 @@ def test_every_trainer_is_trained_where_none_is_named(
 ) -> None:
     client = connect(project.url, "ada")
     label(client, hippocampus)
-    asked = client.train_start("", {"clicking": {"pretrained": False}})
+    asked = client.train_start("", {"clicking": {"pretrained": False, "untested": True}})
     assert list(asked) == ["clicking"]
     assert asked["clicking"]["detail"] is None
     job = project.service.jobs.get(int(asked["clicking"]["result"]["id"]))
     assert job.params["from_scratch"] is True
+    assert "untested" not in job.params  # whoever asks over HTTP gets a version that is measured
     assert wait_for(lambda: done(client))["status"] == "DONE"
     assert project.versions() == 1
