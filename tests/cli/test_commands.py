@@ -24,7 +24,7 @@ def limner(*arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=100,
         stdin=subprocess.DEVNULL,
-        env={"PATH": "/usr/bin:/bin", "COLUMNS": "200", "HOME": "/nonexistent"},
+        env={"PATH": "/usr/bin:/bin", "COLUMNS": "200", "HOME": "/dev/null"},
     )
 
 

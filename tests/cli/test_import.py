@@ -34,7 +34,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=100,
         stdin=subprocess.DEVNULL,
-        env={"PATH": "/usr/bin:/bin", "COLUMNS": "200", "HOME": "/nonexistent"},
+        env={"PATH": "/usr/bin:/bin", "COLUMNS": "200", "HOME": "/dev/null"},
     )
 
 
