@@ -110,6 +110,16 @@ def test_what_is_worse_than_random_is_warned_of() -> None:
     assert told["headline"] == "No strategy was found to be better than random, and some are worse."
 
 
+def test_a_difference_that_does_not_hold_among_all_pairs_is_said_to_be_less_sure() -> None:
+    # Seven seeds that agree have p = 1/64: 0.047 among three pairs, 0.094 among six.
+    curves = {"random": RANDOM, "entropy": BETTER, "badge": BETTER, "clue": BETTER}
+    words = compared(7, **curves)["conclusion"]
+    assert words.startswith("Use ")
+    assert "p = 0.047 by Wilcoxon's test" in words
+    assert "among all 6 pairs of strategies it does not hold (p = 0.094)" in words
+    assert "it does not hold" not in compared(10, **curves)["conclusion"]
+
+
 def test_winners_that_cannot_be_told_apart_are_named() -> None:
     told = compared(random=RANDOM, entropy=BETTER, badge=BETTER)
     best = told["conclusion"].split(":")[0].removeprefix("Use ")

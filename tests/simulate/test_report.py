@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -154,7 +155,7 @@ def test_pictures_without_numbers_are_not_drawn() -> None:
     }  # fmt: skip
 
 
-def test_pictures_need_no_display_and_leave_matplotlib_as_it_is() -> None:
+def test_pictures_need_no_display_and_leave_matplotlib_as_it_is(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path[:0] = ['.']\n"
         "from tests.simulate.known_outcomes import noisy, results\n"
@@ -166,7 +167,12 @@ def test_pictures_need_no_display_and_leave_matplotlib_as_it_is() -> None:
     )
     # MPLBACKEND names a window system that is not there: it must not be asked for.
     path = os.pathsep.join(sys.path)
-    environment = {"PATH": "/usr/bin:/bin", "MPLBACKEND": "TkAgg", "PYTHONPATH": path}
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": path,
+        "MPLBACKEND": "TkAgg",
+        "MPLCONFIGDIR": str(tmp_path),
+    }
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60
     )

@@ -42,6 +42,7 @@ def conclusion(results: Mapping[str, Any]) -> str:
         f"baselines (95 % interval of the paired difference; p = {best['p_holm']:.3f} by "
         "Wilcoxon's test after Holm's correction).",
         *_labels_saved(results, best["a"], opponent),
+        *_less_sure(results, best),
         *_not_told_apart(results, best["a"], [each["a"] for each in better]),
         *_worse(worse, opponent),
         "This holds for these images, this app and these budgets; other data may give another "
@@ -167,6 +168,20 @@ def _labels_saved(results: Mapping[str, Any], name: str, opponent: str) -> Itera
         f"It came to 95 % of the full score with {mine} labels, where {opponent} needed "
         f"{_labels(theirs)}{between}."
     )
+
+
+def _less_sure(results: Mapping[str, Any], best: Mapping[str, Any]) -> Iterator[str]:
+    """Say where a difference does not hold when the strategies are compared with each other, too.
+
+    Then the table of all pairs shows none, and a reader should not be left to wonder.
+    """
+    pairs = results["pairwise"]
+    pair = next(each for each in pairs if {each["a"], each["b"]} == {best["a"], best["b"]})
+    if not is_found(pair):
+        yield (
+            f"Looked at among all {len(pairs)} pairs of strategies it does not hold "
+            f"(p = {pair['p_holm']:.3f}), so take it for likely, not for sure."
+        )
 
 
 def _not_told_apart(results: Mapping[str, Any], best: str, better: Sequence[str]) -> Iterator[str]:
