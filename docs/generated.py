@@ -7,11 +7,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
+
+sys.path.insert(0, str(Path(__file__).parent))
+from result_tables import results_table
 
 
 def routes() -> Iterator[str]:
@@ -100,6 +104,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "<!-- commands -->": commands,
     "<!-- settings -->": settings,
     "<!-- options of the app `segmentation` -->": options,
+    "<!-- results `chest-xray` -->": partial(results_table, "chest-xray"),
 }
 
 
