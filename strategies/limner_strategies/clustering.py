@@ -3,15 +3,14 @@
 k-means is begun by k-means++ (Arthur and Vassilvitskii 2007) and improved by Lloyd's iterations, on
 at most `MOST_POINTS` points drawn at random; every point belongs to the nearest centre that comes
 of it. Average linkage (Sokal and Michener 1958) takes all points, so the caller gives few. Both are
-scikit-learn's.
+scikit-learn's, which the functions import: a server loads every strategy to list it, and would hold
+some 50 MiB of scikit-learn and SciPy that only a worker that picks has a use for.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import AgglomerativeClustering, KMeans
-from threadpoolctl import threadpool_limits
 
 from limner.plugin import FloatArray, IntArray
 from limner_strategies.noise import sub_seed
@@ -42,6 +41,9 @@ def k_means(
     Returns:
         (k, d), k at most `count`. Takes O(min(n, 50,000) · count · d) for each of 25 iterations.
     """
+    from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
+
     rows = random_rows(ids, MOST_POINTS, sub_seed(seed, 0))
     mass = np.ones(len(rows)) if weights is None else weights[rows].astype(np.float64)
     if (mass > 0).any():
@@ -68,6 +70,8 @@ def average_linkage(points: npt.NDArray[np.floating], count: int) -> IntArray:
     Returns:
         (n,), numbers from 0 on, clusters by their first point. Takes O(n²) time and memory.
     """
+    from sklearn.cluster import AgglomerativeClustering
+
     if len(points) < 2:
         return np.zeros(len(points), np.int64)
     clusters = max(1, min(count, len(points)))
