@@ -206,8 +206,8 @@ def test_a_strategy_that_needs_nothing_costs_predictions_of_the_queue_alone(
 def test_a_large_pool_gets_a_first_queue_before_all_of_it_is_described(
     make_lab: MakeLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("limner.loop.score.FIRST_PART", 4)
-    monkeypatch.setattr("limner.loop.score.BATCH", 2)
+    monkeypatch.setattr("limner.loop.scoring.FIRST_PART", 4)
+    monkeypatch.setattr("limner.loop.scoring.BATCH", 2)
     lab = _trained(make_lab)
     pools = [detail[1] for name, detail in lab.engine.calls if name == "pick"]
     known = [int(np.isfinite(pool.scores["entropy"]).sum()) for pool in pools if pool.scores]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from limner.plugin import FloatArray, IntArray, Json, Need, Pool
 from limner.records import descriptions as description_rows
+from limner.records import descriptors as descriptor_rows
 from limner.records.database import Records
 from limner.records.rows import Project
 
@@ -30,6 +32,8 @@ def assemble(
     model_id: int | None,
     needs: frozenset[Need],
     options: Mapping[str, Json] = MappingProxyType({}),
+    *,
+    by_pixels: bool = False,
 ) -> Pool:
     """Read the pool of a project: ready samples, those drawn for validation left out.
 
@@ -39,13 +43,14 @@ def assemble(
         model_id: The version whose descriptions count; None before there is one.
         needs: What the strategy declared.
         options: The strategy's, as the project sets them.
+        by_pixels: Take descriptors of the pixels for embeddings, and nothing that a version says.
     """
     ready = _ids(records, project, description_rows.ready_ids)
     with records.read() as tx:
         drawn = description_rows.validation_ids(tx, project.id)
     ids = np.setdiff1d(ready, drawn, assume_unique=True)
-    columns = [name for need in sorted(needs) for name in _COLUMNS[need]]
-    if model_id is None or not columns:
+    columns = ["embedding"] if by_pixels else _columns(model_id, needs)
+    if not columns:
         return Pool(ids=ids, round=project.round, options=dict(options))
     labelled = (
         _ids(records, project, description_rows.labelled_ids)
@@ -55,7 +60,12 @@ def assemble(
     scores = _Scores(len(ids))
     arrays = {name: _Rows(len(ids)) for name in columns if name != "scores"}
     of_labelled = _Rows(len(labelled))
-    for chunk in _descriptions(records, model_id, columns):
+    chunks = (
+        _descriptors(records, project.id)
+        if model_id is None or by_pixels
+        else _descriptions(records, model_id, columns)
+    )
+    for chunk in chunks:
         sample_ids = np.fromiter((row[0] for row in chunk), np.int64, len(chunk))
         places = _places(ids, sample_ids)
         for number, name in enumerate(columns, start=1):
@@ -76,6 +86,13 @@ def assemble(
         round=project.round,
         options=dict(options),
     )
+
+
+def _columns(model_id: int | None, needs: frozenset[Need]) -> list[str]:
+    """Return the columns of descriptions that tell what is needed; none before a model."""
+    if model_id is None:
+        return []
+    return [name for need in sorted(needs) for name in _COLUMNS[need]]
 
 
 class _Rows:
@@ -152,10 +169,20 @@ def _ids(records: Records, project: Project, read: Callable[..., IntArray]) -> I
 def _descriptions(
     records: Records, model_id: int, columns: Sequence[str]
 ) -> Iterator[list[tuple[Any, ...]]]:
+    return _chunks(records, partial(description_rows.read, model_id=model_id, columns=columns))
+
+
+def _descriptors(records: Records, project_id: int) -> Iterator[list[tuple[Any, ...]]]:
+    return _chunks(records, partial(descriptor_rows.read, project_id=project_id))
+
+
+def _chunks(
+    records: Records, read: Callable[..., list[tuple[Any, ...]]]
+) -> Iterator[list[tuple[Any, ...]]]:
     after = 0
     while True:
         with records.read() as tx:
-            rows = description_rows.read(tx, model_id, columns=columns, after=after, limit=_CHUNK)
+            rows = read(tx, after=after, limit=_CHUNK)
         if not rows:
             return
         yield rows
