@@ -40,6 +40,8 @@ from limner.registry import Registry
 log = logging.getLogger(__name__)
 
 _LABELLED_TOO = (SampleState.LABELLED, SampleState.READY)
+_OF_LABELLED = frozenset({Need.EMBEDDING, Need.COST})
+"""What a strategy needs that is learnt from labelled samples, so that they are described, too."""
 _PAGE = 256
 
 
@@ -138,7 +140,7 @@ class Score:
         scoring = partial(
             Scoring,
             job_run=run,
-            states=_LABELLED_TOO if Need.EMBEDDING in needs else (SampleState.READY,),
+            states=_LABELLED_TOO if needs & _OF_LABELLED else (SampleState.READY,),
             ready=counts.ready(project),
             queue=partial(self._pick_afresh, project.id, version, chosen),
             still_serves=partial(self._still_serves, project.id, version),
