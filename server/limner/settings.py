@@ -61,7 +61,9 @@ class ProjectSettings(_Settings):
         "masks, `uncertain-then-diverse` for classes and `entropy` for objects.",
     )
     cold_start: str = Field(
-        default="random", description="Strategy before there is a model; it must need none."
+        default="random",
+        description="Strategy until a model serves: one that needs nothing, or embeddings alone "
+        "(`typiclust`, `core-set`), for which descriptors of the pixels stand.",
     )
     retrain_every: int = Field(
         default=5, ge=0, description="New submitted labels that start a training; 0 for never."

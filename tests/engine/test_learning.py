@@ -16,6 +16,7 @@ import pytest
 from limner.engine.local import LocalEngine
 from limner.errors import ImageError, PluginFailed
 from limner.images import ImageSource
+from limner.images.descriptors import descriptors
 from limner.plugin import Described, Pool, Stopped, Trained
 
 if TYPE_CHECKING:
@@ -167,6 +168,27 @@ def test_describing_stops_when_told_and_leaves_nothing_waiting(
     assert seen == [0, 1, 2]
     wait_until(lambda: engine.status()[1].state == "idle")
     assert len(engine._default.learning) == 0
+
+
+def test_pixels_are_described_without_a_model_past_an_image_that_fails(
+    engine: LocalEngine, world: World, watcher: Watcher, tmp_path: Path
+) -> None:
+    absent = ImageSource(paths=(tmp_path / "absent.nii",), name="absent")
+    images = [(4, world.images[0]), (70, absent), (2, world.images[1])]
+    answers: list[tuple[int, Any]] = []
+    engine.describe_pixels(images, watcher, lambda number, each: answers.append((number, each)))
+    assert [number for number, _ in answers] == [4, 70, 2]
+    assert isinstance(answers[1][1], ImageError)
+    for (_, said), image in zip(answers[::2], world.images[:2], strict=True):
+        np.testing.assert_array_equal(said, descriptors(image.read().array))
+
+
+def test_describing_pixels_stops_when_told(
+    engine: LocalEngine, world: World, watcher: Watcher
+) -> None:
+    watcher.stop.set()
+    with pytest.raises(Stopped):
+        engine.describe_pixels([(1, world.images[0])], watcher, lambda *_: None)
 
 
 def test_a_model_that_cannot_be_loaded_fails_the_description_once(

@@ -109,11 +109,44 @@ def test_a_strategy_that_is_not_there_is_refused_and_no_job_is_made(ready: Any) 
 
 def test_before_a_model_a_strategy_that_needs_one_is_refused(live: Live) -> None:
     project = live.project(strategy="entropy")
+    live.wait_for(lambda: project.http.get(f"{project.url}/jobs").json()["items"])
+    scored(project)
     before = project.http.get(f"{project.url}/jobs").json()["items"]
     refused = project.http.post(f"{project.url}/jobs", json={"kind": "score", "strategy": "clasp"})
     assert refused.status_code == 409
     assert "model" in refused.json()["detail"]
     assert project.http.get(f"{project.url}/jobs").json()["items"] == before
+
+
+def test_the_first_batch_is_picked_by_pixels_and_the_next_by_the_model(live: Live) -> None:
+    project = live.project(images=8, strategy="core-set", cold_start="typiclust")
+    assert scored(project)["strategy"] == "typiclust"
+    reasons = []
+    for _ in range(4):
+        lent = project.next()["assignment"]
+        reasons.append((lent["purpose"], lent["strategy"], lent["reason"].split(":")[0]))
+        project.label(lent["sample"], assignment=lent["id"])
+    typical = ("training", "typiclust", "it is typical of images that have no label yet")
+    drawn = "Drawn at random for the validation set, which measures every model."
+    assert reasons == [typical, typical, ("validation", "random", drawn), typical]
+    result = scored(project)
+    assert (result["version"], result["described"]) == (None, 0)
+    job = project.http.post(f"{project.url}/jobs", json={"kind": "train"}).raise_for_status().json()
+    assert project.ended(job["id"])["state"] == "succeeded"
+    result = scored(project)
+    assert (result["version"], result["strategy"]) == (1, "core-set")
+    lent = project.next("another")["assignment"]
+    assert lent["strategy"] == "core-set"
+
+
+def test_what_opens_a_project_may_need_no_more_than_embeddings(live: Live) -> None:
+    project = live.project(cold_start="typiclust")
+    refused = project.http.patch(
+        project.url, json={"settings": {"cold_start": "uncertain-then-diverse"}}
+    )
+    assert refused.status_code == 422
+    assert "needs scores of a model" in refused.json()["detail"]
+    assert project.get()["settings"]["cold_start"] == "typiclust"
 
 
 def test_plugins_say_what_they_need_and_which_options_they_have(live: Live) -> None:

@@ -17,8 +17,8 @@ from limner.records import tags as tag_rows
 from limner.records.idempotency import KeptAnswer
 
 FORBIDDEN = re.compile(
-    r"SCAN (samples|labels|assignments|queue|descriptions|predictions|skips|audit|idempotency|"
-    r"model_versions|jobs|label_remarks|sample_remarks)\b"
+    r"SCAN (samples|labels|assignments|queue|descriptions|descriptors|predictions|skips|audit|"
+    r"idempotency|model_versions|jobs|label_remarks|sample_remarks)\b"
 )
 
 

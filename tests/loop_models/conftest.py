@@ -177,7 +177,9 @@ class Lab:
             listed = sample_rows.page(tx, self.project_id, after=before, limit=count)
         return [each.id for each in listed]
 
-    def label(self, sample_ids: Sequence[int], *, author: str = "ann") -> None:
+    def label(
+        self, sample_ids: Sequence[int], *, author: str = "ann", seconds: float | None = None
+    ) -> None:
         """Submit the true outline of samples, as collecting does, without its checks."""
         for sample_id in sample_ids:
             sample = self.sample(sample_id)
@@ -192,7 +194,7 @@ class Lab:
                     version=len(label_rows.of_sample(tx, sample_id)) + 1,
                     state="submitted",
                     author=author,
-                    seconds=None,
+                    seconds=seconds,
                     sha256=blob.sha256,
                     size_bytes=blob.size_bytes,
                     format=".nii.gz",

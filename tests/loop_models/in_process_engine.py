@@ -10,6 +10,7 @@ from typing import Any
 
 from limner.engine import CaseSource, ModelRef, Priority, TrainTask, WorkerStatus
 from limner.images import ImageSource, read_mask
+from limner.images.descriptors import descriptors
 from limner.plugin import (
     Case,
     Described,
@@ -159,6 +160,21 @@ class InProcessEngine:
                 self._called("describe", number)
                 self._called(f"describe/{number}", number)
                 each(number, loaded.describe(image.read(), PredictRequest()))
+            except LimnerError as error:
+                each(number, error)
+
+    def describe_pixels(
+        self,
+        images: Sequence[tuple[int, ImageSource]],
+        watch: Watch,
+        each: Callable[[int, FloatArray | Exception], None],
+    ) -> None:
+        for number, image in images:
+            self._wait("describe_pixels", watch)
+            try:
+                self._called("describe_pixels", number)
+                self._called(f"describe_pixels/{number}", number)
+                each(number, descriptors(image.read().array))
             except LimnerError as error:
                 each(number, error)
 

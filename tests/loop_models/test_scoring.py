@@ -206,8 +206,8 @@ def test_a_strategy_that_needs_nothing_costs_predictions_of_the_queue_alone(
 def test_a_large_pool_gets_a_first_queue_before_all_of_it_is_described(
     make_lab: MakeLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("limner.loop.score.FIRST_PART", 4)
-    monkeypatch.setattr("limner.loop.score.BATCH", 2)
+    monkeypatch.setattr("limner.loop.scoring.FIRST_PART", 4)
+    monkeypatch.setattr("limner.loop.scoring.BATCH", 2)
     lab = _trained(make_lab)
     pools = [detail[1] for name, detail in lab.engine.calls if name == "pick"]
     known = [int(np.isfinite(pool.scores["entropy"]).sum()) for pool in pools if pool.scores]
@@ -267,6 +267,37 @@ def test_a_strategy_on_embeddings_sees_those_of_labelled_samples_too(
     assert sorted(lab.queue()) == lab.pool
 
 
+def test_minutes_are_predicted_once_twenty_labels_say_how_long_they_took(
+    make_lab: MakeLab,
+) -> None:
+    lab = make_lab(strategy="per-minute")
+    lab.start()
+    samples = lab.add_images(28)
+    for number, sample in enumerate(samples[:19]):
+        lab.label([sample], seconds=60.0 + number)
+    lab.label(samples[19:21])
+    lab.train()
+    lab.idle()
+    before = last_pool(lab)
+    assert before.cost is None
+    assert before.class_fractions is None
+    lab.label([samples[21]], seconds=70.0)
+    lab.rescore()
+    pool = last_pool(lab)
+    assert pool.cost is not None
+    assert pool.cost.shape == (6,)
+    assert ((pool.cost > 0.9) & (pool.cost < 1.5)).all()
+    with lab.records.read() as tx:
+        reasons = tx.execute(select(queue.c.reason)).scalars().all()
+    assert all(each.endswith("minutes") for each in reasons)
+    (new,) = lab.add_images(1)
+    fresh = assemble(lab.records, lab.project, lab.serving().id, frozenset({Need.COST}))
+    assert fresh.cost is not None
+    assert fresh.ids.tolist() == [*samples[22:], new]
+    assert np.isnan(fresh.cost).tolist() == [False] * 6 + [True]
+    assert fresh.scores == {}
+
+
 def test_a_pool_without_a_model_is_its_ids_alone(trained: Any) -> None:
     pool = assemble(trained.records, trained.project, None, frozenset(Need))
     assert pool.ids.tolist() == trained.pool
@@ -310,6 +341,10 @@ def test_an_empty_pool_leaves_an_empty_queue(make_lab: MakeLab) -> None:
     lab.idle()
     assert lab.queue() == []
     assert lab.jobs.list("demo", None, 1).items[0].state == JobState.SUCCEEDED
+
+
+def last_pool(lab: Any) -> Any:
+    return next(detail for name, detail in lab.engine.calls[::-1] if name == "pick")[1]
 
 
 def _trained(make_lab: MakeLab, **settings: Any) -> Any:

@@ -370,3 +370,18 @@ def test_a_comparison_is_cut_to_the_time_that_there_is(asked: Asked, tmp_path: P
     with pytest.raises(SettingsError, match="min are too few"):
         compare(wanted, tmp_path / "short", Means(parallel=1, budget_s=0.5), Seen())
     assert not (tmp_path / "short" / "arms").exists()
+
+
+def test_an_arm_opens_with_typical_images_by_their_pixels(asked: Asked, tmp_path: Path) -> None:
+    opened = replace(asked, strategies=["random", "typiclust->entropy"], rounds=2, bounds=0)
+    told = compare(opened, tmp_path / "out", Means(measure="balanced_accuracy"), Seen())
+    assert set(told["strategies"]) == {"random", "typiclust→entropy"}
+    for seed in range(2):
+        first, second = rounds_of(tmp_path / "out", f"typiclust-then-entropy-seed{seed}")
+        assert {each["strategy"] for each in first["picks"]} == {"typiclust"}
+        assert all("typical" in each["reason"] for each in first["picks"])
+        assert {each["strategy"] for each in second["picks"]} == {"entropy"}
+        plain = rounds_of(tmp_path / "out", f"random-seed{seed}")[0]
+        assert [each["sample"] for each in plain["picks"]] != [
+            each["sample"] for each in first["picks"]
+        ]

@@ -42,6 +42,15 @@ def test_an_arrow_names_one_that_opens_and_one_that_goes_on(registry: Registry, 
     assert made.slug == "first-then-entropy"
 
 
+def test_one_over_embeddings_opens_by_the_pixels_where_it_is_named_to(registry: Registry) -> None:
+    _, plain, opened, both = read(
+        registry, "random", "typiclust", "typiclust->entropy", "typiclust->typiclust"
+    )
+    assert (plain.cold_start, plain.strategy) == ("random", "typiclust")
+    assert (opened.cold_start, opened.strategy) == ("typiclust", "entropy")
+    assert (both.cold_start, both.strategy) == ("typiclust", "typiclust")
+
+
 def test_a_random_one_is_always_there(registry: Registry) -> None:
     assert [each.name for each in read(registry, "entropy")] == ["random", "entropy"]
     assert [each.name for each in read(registry, "entropy", "random")] == ["entropy", "random"]
@@ -77,6 +86,8 @@ def test_options_go_to_the_strategy_that_they_name(registry: Registry) -> None:
         (("first->entropy->random",), {}, "names no strategy"),
         (("->entropy",), {}, "names no strategy"),
         (("entropy->",), {}, "names no strategy"),
+        (("entropy->random",), {}, "cannot open with 'entropy': it needs scores of a model"),
+        (("badge->random",), {}, "cannot open with 'badge': it needs classes of a model"),
         (("entropy",), {"clasp": {"a": 1}}, "strategy 'clasp', which is not compared"),
     ],
 )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
 
 from limner.engine.crew import Crew
-from limner.engine.messages import Describe, ModelSource, Warm
+from limner.engine.messages import Command, Describe, DescribePixels, ModelSource, Warm
 from limner.engine.tickets import Ticket
 from limner.engine.waiting import attend, stopped
 from limner.errors import WorkerDied, WorkerTimeout
 from limner.images import ImageSource
-from limner.plugin import Described, LimnerError, Stopped, Watch
+from limner.plugin import Described, FloatArray, LimnerError, Stopped, Watch
 
 DESCRIBED_AT_ONCE = 2
 """How many images of a `describe` are with the learner: while it computes on one it reads the
@@ -41,14 +41,44 @@ def describe_images(
         each: Takes the answers as they come.
     """
     attend(crew.learning, Ticket(Warm(model=model), limit_s=limit_s), watch)
-    coming = iter(images)
+    commands = ((number, Describe(model=model, image=image)) for number, image in images)
+    _one_by_one(crew, commands, limit_s, watch, each)
+
+
+def describe_pixels(
+    crew: Crew,
+    images: Sequence[tuple[int, ImageSource]],
+    limit_s: float,
+    watch: Watch,
+    each: Callable[[int, FloatArray | Exception], None],
+) -> None:
+    """Describe images without a model one by one; see `Engine.describe_pixels`.
+
+    Args:
+        crew: Its learner does it.
+        images: With a number each.
+        limit_s: Longest time for one image.
+        watch: Told nothing, asked whether to stop.
+        each: Takes the answers as they come.
+    """
+    commands = ((number, DescribePixels(image=image)) for number, image in images)
+    _one_by_one(crew, commands, limit_s, watch, each)
+
+
+def _one_by_one(
+    crew: Crew,
+    coming: Iterator[tuple[int, Command]],
+    limit_s: float,
+    watch: Watch,
+    each: Callable[[int, Any], None],
+) -> None:
     begun: deque[tuple[int, Ticket]] = deque()
     lost = 0
     try:
         while True:
             while len(begun) < DESCRIBED_AT_ONCE and (entry := next(coming, None)):
-                number, image = entry
-                ticket = Ticket(Describe(model=model, image=image), limit_s=limit_s)
+                number, command = entry
+                ticket = Ticket(command, limit_s=limit_s)
                 begun.append((number, ticket))
                 crew.learning.join(ticket)
             if not begun:
@@ -67,9 +97,9 @@ def describe_images(
             stopped(crew.learning, ticket)
 
 
-def _outcome(crew: Crew, ticket: Ticket, watch: Watch) -> Described | Exception:
+def _outcome(crew: Crew, ticket: Ticket, watch: Watch) -> object:
     try:
-        return cast(Described, attend(crew.learning, ticket, watch, has_joined=True))
+        return attend(crew.learning, ticket, watch, has_joined=True)
     except Stopped:
         raise
     except LimnerError as error:

@@ -155,6 +155,15 @@ class Engine(Protocol):
         """
         ...
 
+    def describe_pixels(
+        self,
+        images: Sequence[tuple[int, ImageSource]],
+        watch: Watch,
+        each: Callable[[int, FloatArray | Exception], None],
+    ) -> None:
+        """Describe images without a model; see `limner.images.descriptors`, and `describe`."""
+        ...
+
     def pick(self, strategy: str, pool: Pool, count: int, seed: int) -> Sequence[Pick]:
         """Let a strategy order a pool. Checked: distinct rows, in range, the right number.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from limner.engine.crew import DEFAULT, Crew, CrewKey, crew_key
-from limner.engine.describing import describe_images
+from limner.engine.describing import describe_images, describe_pixels
 from limner.engine.interface import CaseSource, ModelRef, Priority, TrainTask, WorkerStatus
 from limner.engine.messages import (
     AppSource,
@@ -169,6 +169,16 @@ class LocalEngine:
         with self._lent(APPS, model.app) as (crew, source):
             limit_s = self._settings.predict_timeout_s
             describe_images(crew, self._model(model, source), images, limit_s, watch, each)
+
+    def describe_pixels(
+        self,
+        images: Sequence[tuple[int, ImageSource]],
+        watch: Watch,
+        each: Callable[[int, FloatArray | Exception], None],
+    ) -> None:
+        """Describe images without a model; see `Engine.describe_pixels`."""
+        # No plugin is asked, so the crew that needs none does it.
+        describe_pixels(self._default, images, self._settings.predict_timeout_s, watch, each)
 
     def pick(self, strategy: str, pool: Pool, count: int, seed: int) -> Sequence[Pick]:
         """Let a strategy order a pool; see `Engine.pick`."""

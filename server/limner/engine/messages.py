@@ -79,6 +79,13 @@ class Describe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DescribePixels:
+    """Describe an image without a model. Answered with its descriptors, an array (d,)."""
+
+    image: ImageSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Train:
     """Train a version. Answered with a `Trained`, `Reported` in between."""
 
@@ -105,7 +112,9 @@ class PickRows:
     seed: int
 
 
-Command: TypeAlias = Warm | Predict | Explain | PromptImage | Describe | Train | Evaluate | PickRows
+Command: TypeAlias = (
+    Warm | Predict | Explain | PromptImage | Describe | DescribePixels | Train | Evaluate | PickRows
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,17 @@
-"""What a worker does for one image: predict, with prompts or without, explain or describe."""
+"""What a worker does for one image: predict, with prompts or without, explain or describe.
+
+Without a model it describes the pixels alone.
+"""
 
 from __future__ import annotations
 
 from limner.engine.ahead import ReadAhead
 from limner.engine.answers import checked_described, checked_map, checked_prediction
 from limner.engine.failures import contract, foreign_code
-from limner.engine.messages import Describe, Explain, Predict, PromptImage
+from limner.engine.messages import Describe, DescribePixels, Explain, Predict, PromptImage
 from limner.engine.warm import WarmModels, app_words
 from limner.errors import PluginFailed
+from limner.images.descriptors import descriptors
 from limner.plugin import (
     Described,
     Describes,
@@ -86,3 +90,12 @@ def describe(command: Describe, models: WarmModels, ahead: ReadAhead) -> Describ
         answer = model.describe(image, request)
     with contract(app_words(source.app), "describe"):
         return checked_described(answer, image, source.schema, source.app.task, request)
+
+
+def describe_pixels(command: DescribePixels, ahead: ReadAhead) -> FloatArray:
+    """Describe one image by its pixels, without a model.
+
+    Raises:
+        ImageError: The image cannot be read.
+    """
+    return descriptors(ahead.take(command.image).array)

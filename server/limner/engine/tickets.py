@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from limner.engine.interface import Priority
-from limner.engine.messages import Command, Describe, Predict
+from limner.engine.messages import Command, Describe, DescribePixels, Predict
 from limner.engine.scheduling import FairQueue
 from limner.errors import EngineBusy, EngineError
 from limner.images import ImageSource
@@ -61,7 +61,9 @@ class Ticket:
     @property
     def image(self) -> ImageSource | None:
         """The image that the work is about, if it is about one."""
-        return self.command.image if isinstance(self.command, Predict | Describe) else None
+        if isinstance(self.command, Predict | Describe | DescribePixels):
+            return self.command.image
+        return None
 
     def report(self, progress: Progress) -> None:
         """Tell the caller how far it has come."""

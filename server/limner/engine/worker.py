@@ -24,6 +24,7 @@ from limner.engine.messages import (
     Ahead,
     Command,
     Describe,
+    DescribePixels,
     Done,
     Evaluate,
     Explain,
@@ -42,7 +43,7 @@ from limner.engine.messages import (
     Work,
 )
 from limner.engine.picker import pick_rows
-from limner.engine.predictor import describe, explain, predict, prompt
+from limner.engine.predictor import describe, describe_pixels, explain, predict, prompt
 from limner.engine.reporting import Reporter
 from limner.engine.warm import WarmModels
 from limner.errors import EngineError, LimnerError, PluginFailed, WorkerOutOfMemory
@@ -144,6 +145,8 @@ class Worker:
                 return prompt(command, self._models, self._ahead)
             case Describe():
                 return describe(command, self._models, self._ahead)
+            case DescribePixels():
+                return describe_pixels(command, self._ahead)
             case Train():
                 return train(command, self._models, reporter)
             case Evaluate():

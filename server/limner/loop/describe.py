@@ -113,7 +113,7 @@ class Describer:
     ) -> None:
         if self.describes:
             pairs = [(each.id, sources[each.id]) for each in samples]
-            self.engine.describe(self.ref, pairs, _Quiet(run), answers.__setitem__)
+            self.engine.describe(self.ref, pairs, Quiet(run), answers.__setitem__)
             return
         for each in samples:
             run.check()
@@ -163,7 +163,7 @@ def _parts(answer: Described | Prediction) -> tuple[Prediction, Description | No
 
 
 @dataclass(frozen=True, slots=True)
-class _Quiet:
+class Quiet:
     """A watch that only tells when to stop: the progress of one batch is no news."""
 
     run: JobRun

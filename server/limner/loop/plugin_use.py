@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from limner.errors import Conflict, InvalidRequest
+from limner.loop.opening import may_open, needs_of_a_model
 from limner.plugin import AppManifest, Manifest, StrategyManifest
 from limner.records import models as model_rows
 from limner.records import projects as project_rows
@@ -87,8 +88,8 @@ def _misfits(tx: Connection, use: Use, old: Manifest | None, new: Manifest) -> l
     """List what would break in a project if a plugin that it uses said this of itself."""
     who = f"project {use.project.name!r}"
     if isinstance(new, StrategyManifest):
-        if "cold_start" in use.roles and not new.works_without_model:
-            needs = ", ".join(sorted(new.needs))
+        if "cold_start" in use.roles and not may_open(new):
+            needs = needs_of_a_model(new)
             return [f"{who} uses it as cold_start, and it needs {needs} of a model now"]
         if "strategy" not in use.roles:
             return []

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from limner.errors import InvalidRequest, NotFound, PluginFailed
 from limner.loop.adopted_sources import SINGLE_FILES, single_file_task
+from limner.loop.opening import may_open, needs_of_a_model
 from limner.plugin import LabelClass, LabelSchema, StrategyManifest, Task
 from limner.records.rows import Project
 from limner.registry import Registry, merged_options
@@ -115,10 +116,11 @@ def settings_problems(app: str, settings: ProjectSettings, registry: Registry) -
         except (NotFound, PluginFailed) as error:
             problems.append(f"{role}: {error}")
             continue
-        if role == "cold_start" and not manifest.works_without_model:
+        if role == "cold_start" and not may_open(manifest):
             problems.append(
-                f"cold_start: strategy {name!r} needs {', '.join(sorted(manifest.needs))} of a "
-                "model; take one that needs nothing, such as 'random'"
+                f"cold_start: strategy {name!r} needs {needs_of_a_model(manifest)} of a model; "
+                "take one that needs nothing, such as 'random', or embeddings alone, such as "
+                "'typiclust'"
             )
         if role == "strategy":
             problems += _option_problems(manifest, settings.strategy_options)

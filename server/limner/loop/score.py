@@ -2,14 +2,15 @@
 
 The pool is walked in its seeded random order, so whatever part is described when the strategy picks
 is a fair sample of the whole; it picks at doubling sizes, so a queue is there long before a large
-pool is done. Only what is new or has changed is described.
+pool is done. Only what is new or has changed is described. Before a version serves, and where its
+app describes nothing, descriptors of the pixels stand for embeddings.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 
 from limner.engine import Engine
 from limner.errors import InvalidRequest
@@ -18,9 +19,11 @@ from limner.loop.events import Events
 from limner.loop.job_run import JobRun
 from limner.loop.jobs import Handler, Jobs
 from limner.loop.models import Models, serving_or_refuse
+from limner.loop.pixels import PixelDescriber, forget_pixels
 from limner.loop.pool import assemble
 from limner.loop.prediction_files import PredictionFiles
 from limner.loop.projects import Projects
+from limner.loop.scoring import Scoring
 from limner.loop.seeds import derived_seed
 from limner.loop.strategies import Chosen, Strategies
 from limner.plugin import Ability, Json, Need, Progress
@@ -31,13 +34,14 @@ from limner.records import projects as project_rows
 from limner.records import queue as queue_rows
 from limner.records.database import Records
 from limner.records.descriptions import START, Due
-from limner.records.rows import Job, JobKind, ModelVersion, Project, QueueEntry, Sample, SampleState
+from limner.records.rows import Job, JobKind, ModelVersion, Project, QueueEntry, SampleState
 from limner.registry import Registry
 
 log = logging.getLogger(__name__)
 
-FIRST_PART = 500
-"""So many described samples are enough for a first queue; then at each doubling, and at the end."""
+_LABELLED_TOO = (SampleState.LABELLED, SampleState.READY)
+_OF_LABELLED = frozenset({Need.EMBEDDING, Need.COST})
+"""What a strategy needs that is learnt from labelled samples, so that they are described, too."""
 _PAGE = 256
 
 
@@ -77,7 +81,8 @@ class Score:
         Raises:
             NotFound: There is no such project.
             InvalidRequest: There is no such strategy, or it cannot be used.
-            Conflict: The strategy needs what the app does not say, or a model before there is one.
+            Conflict: The strategy needs more than embeddings, and there is no model or its app does
+                not say it.
         """
         with self._records.read() as tx:
             found = self._projects.named(tx, project)
@@ -95,27 +100,70 @@ class Score:
         project, version = self._now(run.project_id)
         began = self._clock()
         chosen = self._strategies.choose(project, version, _asked(run))
-        if version is None:
+        if version is None and not chosen.by_pixels:
             picked = self._pick(project, None, chosen)
             return {"version": None, "queued": picked, "strategy": chosen.manifest.name}
-        with self._describer(project, version) as describer:
-            work = _Scoring(self, run, describer, chosen, Tally())
-            finished = work.run()
+        tally = Tally()
+        is_finished, queued = self._described(run, project, version, chosen, tally)
         result: dict[str, Json] = {
-            "version": version.number,
+            "version": None if version is None else version.number,
             "strategy": chosen.manifest.name,
-            "queued": work.queued,
-            **work.tally.as_json(),
+            "queued": queued,
+            **tally.as_json(),
             "seconds": round(max(0.0, self._clock() - began), 3),  # the clock may be set back,
         }
-        if finished:
-            self._files.forget_others(project.id, version.id, lambda: not run.should_stop())
-            run.check()
-        else:
+        if not is_finished:
             # Another version serves meanwhile: its word is wanted, not this one's.
             self._jobs.ensure(project.id, JobKind.SCORE, self._wish(run.job))
             result["superseded"] = True
+        elif version is not None:
+            self._files.forget_others(project.id, version.id, lambda: not run.should_stop())
+            if not chosen.by_pixels:
+                forget_pixels(self._records, project.id, lambda: not run.should_stop())
+            run.check()
         return result
+
+    def _described(
+        self,
+        run: JobRun,
+        project: Project,
+        version: ModelVersion | None,
+        chosen: Chosen,
+        tally: Tally,
+    ) -> tuple[bool, int | None]:
+        """Have the pool described as the strategy wants it, and the strategy pick.
+
+        Returns:
+            Whether no other version served meanwhile, and how many picks are queued.
+        """
+        needs = chosen.manifest.needs
+        scoring = partial(
+            Scoring,
+            job_run=run,
+            states=_LABELLED_TOO if needs & _OF_LABELLED else (SampleState.READY,),
+            ready=counts.ready(project),
+            queue=partial(self._pick_afresh, project.id, version, chosen),
+            still_serves=partial(self._still_serves, project.id, version),
+            tally=tally,
+        )
+        picked, queued = True, None
+        if chosen.by_pixels:
+            with self._pixel_describer(project) as pixels:
+                work = scoring(describer=pixels, walked=pixels.walked)
+                picked, queued = work.walk(), work.queued
+        if version is None or not picked:
+            return picked, queued
+        with self._describer(project, version) as describer:
+            work = scoring(describer=describer, walked=partial(self._walked, project, version))
+            if needs and not chosen.by_pixels:
+                return work.walk(), work.queued
+            if not chosen.by_pixels:
+                picked, queued = work.pick(), work.queued
+            # Nobody asks for descriptions: predictions of what is next to be labelled will do.
+            with self._records.read() as tx:
+                found = description_rows.along_queue(tx, project.id, version.id)
+            due = [each.sample for each in found if each.is_due]
+            return picked and work.describe(due), queued
 
     def _wish(self, job: Job) -> Mapping[str, Json]:
         """Return what a scoring that was in vain was asked, unless it was asked anew since."""
@@ -197,12 +245,40 @@ class Score:
             describes=Ability.DESCRIBE in self._registry.app(version.app).abilities,
         )
 
+    def _pixel_describer(self, project: Project) -> PixelDescriber:
+        return PixelDescriber(
+            engine=self._engine,
+            projects=self._projects,
+            records=self._records,
+            project=project,
+            clock=self._clock,
+        )
+
+    def _still_serves(self, project_id: int, version: ModelVersion | None) -> bool:
+        with self._records.read() as tx:
+            project = project_rows.find(tx, project_id)
+        wanted = None if version is None else version.id
+        return project is not None and project.serving_model_id == wanted
+
+    def _pick_afresh(
+        self, project_id: int, version: ModelVersion | None, chosen: Chosen
+    ) -> int | None:
+        """Do `_pick` for a project as it is by now."""
+        return self._pick(self._projects.of_id(project_id), version, chosen)
+
     def _pick(self, project: Project, version: ModelVersion | None, chosen: Chosen) -> int | None:
         """Put a strategy's picks in the queue; None when another version serves meanwhile."""
         settings = self._projects.settings(project)
         model_id = None if version is None else version.id
         strategy = chosen.manifest
-        pool = assemble(self._records, project, model_id, strategy.needs, chosen.options)
+        pool = assemble(
+            self._records,
+            project,
+            model_id,
+            strategy.needs,
+            chosen.options,
+            by_pixels=chosen.by_pixels,
+        )
         picks = (
             self._engine.pick(
                 strategy.name,
@@ -230,93 +306,6 @@ class Score:
             queued = queue_rows.replace(tx, project.id, entries)
         self._events.publish("queue", project.name, {"queued": queued, "strategy": strategy.name})
         return queued
-
-
-@dataclass(slots=True)
-class _Scoring:
-    """One scoring with one version."""
-
-    score: Score
-    job_run: JobRun
-    describer: Describer
-    chosen: Chosen
-    tally: Tally
-    queued: int | None = 0
-
-    def run(self) -> bool:
-        """Describe and pick; False when another version serves meanwhile."""
-        if self.chosen.manifest.works_without_model:
-            # Nobody asks for descriptions: predictions of what is next to be labelled will do.
-            if not self._pick():
-                return False
-            with self.score._records.read() as tx:
-                found = description_rows.along_queue(
-                    tx, self.describer.project.id, self.describer.version.id
-                )
-            return self._describe_all([each.sample for each in found if each.is_due])
-        return self._walk() and self._pick()
-
-    def _walk(self) -> bool:
-        """Describe what is due, picking at doubling sizes on the way."""
-        total = max(counts.ready(self.describer.project), 1)
-        passed, next_pick = 0, FIRST_PART
-        batch: list[Sample] = []
-        for due in self._along():
-            passed += 1
-            if due.is_due:
-                batch.append(due.sample)
-            if len(batch) >= BATCH:
-                self._tell(passed, total)
-                if not self._batch(batch):
-                    return False
-                batch = []
-            if passed >= next_pick and not batch:
-                next_pick = 2 * passed
-                if passed < total and not self._pick():
-                    return False
-        self._tell(passed, max(total, passed))
-        return self._batch(batch)
-
-    def _along(self) -> Iterator[Due]:
-        if Need.EMBEDDING in self.chosen.manifest.needs:
-            yield from self._in_state(SampleState.LABELLED)
-        yield from self._in_state(SampleState.READY)
-
-    def _in_state(self, state: SampleState) -> Iterator[Due]:
-        for found in self.score._walked(self.describer.project, self.describer.version, state):
-            self.job_run.check()
-            yield from found
-
-    def _describe_all(self, samples: Sequence[Sample]) -> bool:
-        for start in range(0, len(samples), BATCH):
-            self._tell(start, len(samples))
-            if not self._batch(samples[start : start + BATCH]):
-                return False
-        return True
-
-    def _batch(self, samples: Sequence[Sample]) -> bool:
-        """Describe a batch; False when another version serves meanwhile."""
-        if samples:
-            self.job_run.check()
-            self.describer.batch(self.job_run, samples, self.tally)
-        return self._still_serves()
-
-    def _still_serves(self) -> bool:
-        with self.score._records.read() as tx:
-            project = project_rows.find(tx, self.describer.project.id)
-        return project is not None and project.serving_model_id == self.describer.version.id
-
-    def _pick(self) -> bool:
-        self.describer.settle()
-        self.job_run.check()
-        project = self.score._projects.of_id(self.describer.project.id)
-        self.queued = self.score._pick(project, self.describer.version, self.chosen)
-        return self.queued is not None
-
-    def _tell(self, step: int, total: int) -> None:
-        self.job_run.progress(
-            Progress(step=min(step, total), total=total, message="describing the pool")
-        )
 
 
 _READABLE = (SampleState.READY, SampleState.LABELLED, SampleState.SET_ASIDE)

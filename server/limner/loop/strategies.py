@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from limner.errors import Conflict, InvalidRequest, NoModel, NotFound, PluginFailed
+from limner.loop.opening import may_open, needs_of_a_model
 from limner.loop.projects import Projects
 from limner.plugin import Ability, Json, StrategyManifest
 from limner.records.rows import ModelVersion, Project
@@ -22,6 +23,9 @@ class Chosen:
     manifest: StrategyManifest
     options: Mapping[str, Json] = field(default_factory=dict)
     """As the project sets them; the engine fills in the defaults."""
+    by_pixels: bool = False
+    """Whether descriptors of the pixels stand for the embeddings that it needs: no model serves
+    yet, or the app describes nothing."""
 
 
 class Strategies:
@@ -58,18 +62,21 @@ class Strategies:
         manifest = chosen.manifest
         if manifest.works_without_model:
             return chosen
-        needs = ", ".join(sorted(manifest.needs))
+        if version is not None and self._describes(version.app):
+            return chosen
+        if may_open(manifest):
+            return replace(chosen, by_pixels=True)
+        needs = needs_of_a_model(manifest)
         if version is None:
             raise NoModel(
                 f"Strategy {name!r} needs {needs} of a model, and project {project.name} has none "
-                "that serves yet; ask for one that needs nothing, such as 'random'."
+                "that serves yet; ask for one that needs nothing, such as 'random', or embeddings "
+                "alone."
             )
-        if not self._describes(version.app):
-            raise Conflict(
-                f"Strategy {name!r} needs {needs}, and app {version.app!r} of project "
-                f"{project.name} describes nothing; ask for one that needs nothing."
-            )
-        return chosen
+        raise Conflict(
+            f"Strategy {name!r} needs {needs}, and app {version.app!r} of project "
+            f"{project.name} describes nothing; ask for one that needs nothing or embeddings alone."
+        )
 
     def _own(self, project: Project) -> Chosen:
         """Return the project's strategy; the cold-start one where the app cannot describe."""
@@ -77,6 +84,8 @@ class Strategies:
         chosen = self._named(project, settings.strategy)
         if chosen.manifest.works_without_model or self._describes(project.app):
             return chosen
+        if may_open(chosen.manifest):
+            return replace(chosen, by_pixels=True)
         log.warning(
             "%s: app %s describes nothing, so %s picks in place of %s",
             project.name,
@@ -89,13 +98,13 @@ class Strategies:
     def _cold(self, project: Project) -> Chosen:
         name = self._projects.settings(project).cold_start
         chosen = self._named(project, name)
-        if not chosen.manifest.works_without_model:
-            needs = ", ".join(sorted(chosen.manifest.needs))
+        if not may_open(chosen.manifest):
             raise InvalidRequest(
-                f"Strategy {name!r} needs {needs}, and there is no model to say that yet; set "
-                "cold_start to a strategy that needs nothing."
+                f"Strategy {name!r} needs {needs_of_a_model(chosen.manifest)}, and there is no "
+                "model to say that yet; set cold_start to a strategy that needs nothing or "
+                "embeddings alone."
             )
-        return chosen
+        return replace(chosen, by_pixels=not chosen.manifest.works_without_model)
 
     def _named(self, project: Project, name: str) -> Chosen:
         """Return a strategy; the project's options belong to its own one alone."""

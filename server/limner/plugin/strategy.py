@@ -41,9 +41,10 @@ class Pool:
     class_fractions: FloatArray | None = None
     """(n, 1 + classes)."""
     embedding: FloatArray | None = None
-    """(n, d)."""
+    """(n, d). Of the serving model; of the pixels alone, and of another d, while none describes the
+    pool. Never of both."""
     labelled_embedding: FloatArray | None = None
-    """(m, d), of the samples that have a submitted label."""
+    """(m, d), of the samples that have a submitted label; of the same source as `embedding`."""
     cost: FloatArray | None = None
     """(n,), minutes that labelling is predicted to take; NaN where unknown. None where nothing
     predicts them."""

@@ -76,7 +76,7 @@ def walk(
         .order_by(samples.c.draw, samples.c.id)
         .limit(limit)
     )
-    return _dues(tx.execute(query))
+    return dues(tx.execute(query))
 
 
 def along_queue(tx: Connection, project_id: int, model_id: int) -> list[Due]:
@@ -87,13 +87,13 @@ def along_queue(tx: Connection, project_id: int, model_id: int) -> list[Due]:
         .where(queue.c.project_id == project_id)
         .order_by(queue.c.position)
     )
-    return _dues(tx.execute(query))
+    return dues(tx.execute(query))
 
 
 def among(tx: Connection, project_id: int, model_id: int, ids: Sequence[int]) -> list[Due]:
     """Return samples by their ids, some hundred at a time, with what is due of them."""
     query = _with_due(model_id).where(samples.c.project_id == project_id, samples.c.id.in_(ids))
-    return _dues(tx.execute(query))
+    return dues(tx.execute(query))
 
 
 def _with_due(model_id: int) -> Select[Any]:
@@ -118,7 +118,8 @@ def _with_due(model_id: int) -> Select[Any]:
     )
 
 
-def _dues(rows: Iterable[Row[Any]]) -> list[Due]:
+def dues(rows: Iterable[Row[Any]]) -> list[Due]:
+    """Read the rows of samples with a column `is_due`."""
     found = []
     for row in rows:
         values = dict(row._mapping)

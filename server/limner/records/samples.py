@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select,
 from limner.records import availability
 from limner.records.availability import IN_VALIDATION, NOT_IN_VALIDATION, READY
 from limner.records.rows import Sample, SampleState
-from limner.records.tables import descriptions, predictions, samples
+from limner.records.tables import descriptions, descriptors, predictions, samples
 
 _BY_ID = select(samples).where(samples.c.id == bindparam("id"))
 _OF_PROJECT = _BY_ID.where(samples.c.project_id == bindparam("project_id"))
@@ -152,11 +152,12 @@ def set_state(tx: Connection, sample_ids: Collection[int], state: str, *, reason
 
 
 def forget_descriptions(tx: Connection, sample_id: int) -> None:
-    """Delete what every version says of a sample whose image has changed.
+    """Delete what every version, and its pixels, said of a sample whose image has changed.
 
     Stored predictions tell by `modified_ns` that they are out of date; descriptions cannot.
     """
     tx.execute(_FORGET, {"id": sample_id})
+    tx.execute(_FORGET_PIXELS, {"id": sample_id})
 
 
 def outdate_predictions(tx: Connection, sample_id: int) -> None:
@@ -169,6 +170,7 @@ _OUTDATE = (
 )
 
 _FORGET = descriptions.delete().where(descriptions.c.sample_id == bindparam("id"))
+_FORGET_PIXELS = descriptors.delete().where(descriptors.c.sample_id == bindparam("id"))
 
 
 def _draws(several: bool) -> dict[str, Select[Any]]:

@@ -269,6 +269,19 @@ descriptions = Table(
     Index("ix_descriptions_sample", "sample_id"),
 )
 
+# What the pixels of a sample say while no model describes it; never beside a version's word.
+descriptors = Table(
+    "descriptors",
+    metadata,
+    Column("sample_id", ForeignKey("samples.id"), primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("version", Integer, nullable=False),  # limner.images.descriptors.VERSION
+    Column("embedding", LargeBinary, nullable=False),  # float32, little-endian
+    Column("modified_ns", BigInteger, nullable=False),  # of the image that it was made from
+    Column("created_at", Float, nullable=False),
+    Index("ix_descriptors_project_sample", "project_id", "sample_id"),
+)
+
 predictions = Table(
     "predictions",
     metadata,

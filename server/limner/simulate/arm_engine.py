@@ -11,7 +11,7 @@ from pathlib import Path
 from limner.engine import CaseSource, ModelRef, TrainTask
 from limner.engine.local import LocalEngine
 from limner.images import ImageSource
-from limner.plugin import Described, Evaluation, Pick, Pool, Trained, Watch
+from limner.plugin import Described, Evaluation, FloatArray, Pick, Pool, Trained, Watch
 from limner.registry import Registry
 from limner.settings import EngineSettings
 
@@ -62,6 +62,16 @@ class ArmEngine(LocalEngine):
         """Describe images one by one; see `Engine.describe`."""
         with self._timed("describe"):
             super().describe(model, images, watch, each)
+
+    def describe_pixels(
+        self,
+        images: Sequence[tuple[int, ImageSource]],
+        watch: Watch,
+        each: Callable[[int, FloatArray | Exception], None],
+    ) -> None:
+        """Describe images without a model; see `Engine.describe_pixels`."""
+        with self._timed("describe"):
+            super().describe_pixels(images, watch, each)
 
     def pick(self, strategy: str, pool: Pool, count: int, seed: int) -> Sequence[Pick]:
         """Let a strategy order a pool; see `Engine.pick`."""

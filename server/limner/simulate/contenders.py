@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from limner.errors import SettingsError
+from limner.loop.opening import may_open, needs_of_a_model
 from limner.registry import Registry
 
 RANDOM = "random"
-"""Opens every strategy that needs a model, and is what the others are compared with."""
+"""Opens every strategy that needs something, where no other is named to open it, and is what the
+others are compared with."""
 
 ARROW = "→"
 _ARROWS = re.compile(r"\s*(?:→|->)\s*")
@@ -48,13 +50,14 @@ def contenders(
 
     Args:
         names: `entropy`, or `first→entropy` (also `->`) for one that opens and one that goes
-            on. A strategy that works without a model opens for itself, every other one begins with
-            what `random` picks.
+            on. A strategy that needs nothing opens for itself, every other one begins with what
+            `random` picks; `typiclust→typiclust` opens by the pixels instead.
         options: Of strategies, by their names.
         registry: The plugins that there are.
 
     Raises:
-        SettingsError: No name, one twice, or options of a strategy that is not among them.
+        SettingsError: No name, one twice, one to open that needs a model, or options of a strategy
+            that is not among them.
         NotFound: There is no such strategy.
         PluginFailed: It cannot be used.
     """
@@ -90,7 +93,12 @@ def _contender(
     strategy = parts[-1]
     opens = registry.strategy(strategy).works_without_model
     cold_start = parts[0] if len(parts) == 2 else (strategy if opens else RANDOM)
-    registry.strategy(cold_start)
+    opening = registry.strategy(cold_start)
+    if not may_open(opening):
+        raise SettingsError(
+            f"{text!r} cannot open with {cold_start!r}: it needs {needs_of_a_model(opening)} of a "
+            "model. One that needs nothing can, or embeddings alone, such as 'typiclust'."
+        )
     return Contender(
         cold_start=cold_start,
         strategy=strategy,
