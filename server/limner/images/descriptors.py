@@ -15,6 +15,9 @@ so that the gain and the offset of a scanner say nothing and a few hot pixels ne
 are of the channels as they stand to each other, stretched together. Square roots make the distance
 of two histograms Hellinger's, in which a small share counts too.
 
+Strategies standardise each number over the pool. Nothing is whitened: on chest X-rays, with 60 to
+1,500 images in the pool, `typiclust` picked no better from the leading 4 to 48 whitened components.
+
 They know edges, brightness and layout, not what an organ is: a trained model's embedding replaces
 them as soon as there is one, and the two are never compared with each other.
 """  # noqa: E501 - a table
