@@ -31,6 +31,7 @@ QUICK = {
     "classification": ("--train", "60", "--effort", "0.2"),
     "loop_hippocampus": ("--rounds", "1", "--pool", "20", "--unseen", "4"),
     "loop_classification": ("--seeds", "1", "--rounds", "1", "--pool", "60", "--unseen", "20"),
+    "label_errors": ("--pictures", "60", "--effort", "0.1", "--seeds", "1"),
 }
 """Every benchmark in the order of running, with its arguments for a short look."""
 

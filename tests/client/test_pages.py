@@ -25,6 +25,15 @@ def test_all_pages_are_read_with_the_cursor_of_the_one_before(limner: Limner, st
     assert dict(stub.requests[1].url.params) == {"state": "ready", "limit": "2", "cursor": "c1"}
 
 
+def test_suspects_come_with_their_sample_and_label(limner: Limner, stub: Any) -> None:
+    label = {"id": 9, "version": 1, "sha256": "0" * 64, "state": "submitted"}
+    item = {"sample": {"id": 3, "name": "a"}, "label": label, "score": 0.1, "reason": "odd"}
+    stub.give(httpx.Response(200, json={"items": [item], "next": None}))
+    (found,) = limner.project("p").suspects()
+    assert (found.sample.id, found.label.id, found.score, found.reason) == (3, 9, 0.1, "odd")
+    assert stub.requests[0].url.path == "/api/v1/projects/p/suspects"
+
+
 def test_a_page_is_asked_for_only_when_it_is_needed(limner: Limner, stub: Any) -> None:
     stub.give(page(1, 2, next="c1"), page(3, next=None))
     assert len(list(islice(limner.project("p").samples(), 2))) == 2

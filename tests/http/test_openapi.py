@@ -51,6 +51,7 @@ ROUTES = {
     "POST /projects/{project}/models/{number}/promote",
     "POST /projects/{project}/models/{number}/pin",
     "GET /projects/{project}/progress",
+    "GET /projects/{project}/suspects",
     "GET /projects/{project}/problems",
     "GET /projects/{project}/audit",
     "GET /projects/{project}/events",

@@ -13,12 +13,14 @@ from sqlalchemy import event
 from limner.records import audit, idempotency, store_problems
 from limner.records import labels as label_rows
 from limner.records import samples as sample_rows
+from limner.records import suspects as suspect_rows
 from limner.records import tags as tag_rows
 from limner.records.idempotency import KeptAnswer
+from limner.records.rows import Suspect
 
 FORBIDDEN = re.compile(
     r"SCAN (samples|labels|assignments|queue|descriptions|descriptors|predictions|skips|audit|"
-    r"idempotency|model_versions|jobs|label_remarks|sample_remarks)\b"
+    r"idempotency|model_versions|jobs|label_remarks|sample_remarks|suspects)\b"
 )
 
 
@@ -37,6 +39,17 @@ def executed(house: Any) -> Iterator[dict[str, Any]]:
     yield found
     for engine in house.records.engines:
         event.remove(engine, "before_cursor_execute", note)
+
+
+def list_suspects(house: Any, label: Any) -> None:
+    found = Suspect(
+        label_id=label.id, project_id=label.project_id, sample_id=label.sample_id, score=0.1,
+        reason="", model_says={}, job_id=1, created_at=0.0,
+    )  # fmt: skip
+    with house.records.write() as tx:
+        suspect_rows.replace(tx, label.project_id, [found])
+        suspect_rows.page(tx, label.project_id, after=None, limit=2)
+        suspect_rows.page(tx, label.project_id, after=(0.1, 1), limit=2)
 
 
 def act(house: Any) -> None:
@@ -81,6 +94,7 @@ def act(house: Any) -> None:
     house.samples.add("liver", "new.nii", io.BytesIO(house.mask()), "ann")
     house.samples.delete("liver", house.samples.list("liver", name="new").items[0].id, "chief")
     house.progress.report("liver")
+    list_suspects(house, submitted.label)
     b"".join(house.exports.stream("liver", "nnunet"))
     for strategy in ("random", "first"):
         house.assignments.next("liver", "cy", strategy)

@@ -25,7 +25,9 @@ from limner.loop.prediction_files import PredictionFiles
 from limner.loop.prediction_keeper import PredictionKeeper
 from limner.loop.projects import Projects
 from limner.loop.retrain import Retrain
+from limner.loop.review import Review
 from limner.loop.score import Score
+from limner.loop.suspect_list import SuspectList
 from limner.plugin import (
     Mask,
 )
@@ -112,6 +114,17 @@ class Lab:
             self.home / "work",
             self.clock,
         )
+        self.review = Review(
+            self.records,
+            self.projects,
+            self.jobs,
+            self.engine,
+            self.blobs,
+            self.registry,
+            self.home / "work",
+            self.clock,
+        )
+        self.suspects = SuspectList(self.records, self.projects)
         self.files = PredictionFiles(self.records, self.prediction_blobs, self.clock)
         self.keeper = PredictionKeeper(self.files)
         parts = (self.records, self.projects, self.models, self.engine, self.files, self.keeper)
@@ -129,7 +142,13 @@ class Lab:
         )
 
     def start(self) -> None:
-        self.jobs.start({**self.retrain.handlers(), **self.score.handlers()})
+        self.jobs.start(
+            {
+                **self.retrain.handlers(),
+                **self.score.handlers(),
+                **self.review.handlers(),
+            }
+        )
 
     def close(self) -> None:
         for each in (self.retrain, self.jobs, self.keeper):

@@ -16,6 +16,7 @@ from limner.client.answers import (
     Project,
     Sample,
     StoreProblem,
+    Suspect,
     Worker,
 )
 from limner.client.errors import (
@@ -63,6 +64,7 @@ __all__ = [
     "ServerFailed",
     "ServerUnreachable",
     "StoreProblem",
+    "Suspect",
     "UnexpectedAnswer",
     "WaitTimeout",
     "Worker",

@@ -170,6 +170,22 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """A label that looks wrong to a model that has not learnt from it."""
+
+    sample: Sample
+    label: Label
+    score: float
+    """From 0 to 1; the smaller, the worse."""
+    reason: str = ""
+    """Why, in words."""
+    model_says: Mapping[str, Any] = field(default_factory=dict)
+    """What the model says instead; its names depend on the task."""
+    job_id: int | None = None
+    created_at: Time = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelAnswer:
     """A label that was handed in or reviewed."""
 

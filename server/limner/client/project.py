@@ -215,6 +215,18 @@ class ProjectHandle:
         for each in self._pages(f"/samples/{sample}/labels", {}):
             yield parse(answers.Label, each)
 
+    def suspects(self, *, page: int = 100) -> Iterator[answers.Suspect]:
+        """Yield the labels that the newest review found suspect, the worst first.
+
+        Approve or reject one (`Limner.approve`, `Limner.reject`), or hand in a new label of the
+        sample, and it is not listed any more.
+
+        Args:
+            page: How many to ask for at a time.
+        """
+        for each in self._pages("/suspects", {"limit": page}):
+            yield parse(answers.Suspect, each)
+
     # Training and models
 
     def jobs(self) -> Iterator[answers.Job]:
@@ -222,13 +234,14 @@ class ProjectHandle:
         for each in self._pages("/jobs", {}):
             yield parse(answers.Job, each)
 
-    def start_job(self, kind: Literal["train", "score"], **params: Any) -> answers.Job:
+    def start_job(self, kind: Literal["train", "score", "review"], **params: Any) -> answers.Job:
         """Ask for heavy work; where one of the kind waits already, that one is answered.
 
         Args:
-            kind: `train` a version, or `score` the pool again.
-            params: `effort` of a training: fraction of the app's usual number of steps.
-                `strategy` of a scoring: the one that fills the queue this once.
+            kind: `train` a version, `score` the pool again, or `review` the labels.
+            params: `effort` of a training or review: fraction of the app's usual number of steps.
+                `strategy` of a scoring: the one that fills the queue this once. `folds` of a
+                review: how many models are trained.
         """
         body: dict[str, Any] = {"kind": kind, **params}
         call = Call(method="POST", path=f"{self._path}/jobs", json=body)

@@ -255,7 +255,7 @@ class Retrain:
 
     def _sweep(self, project: Project, folder: Path) -> None:
         with self._records.read() as tx:
-            open_jobs = job_rows.unfinished(tx, project_id=project.id, kind=JobKind.TRAIN)
+            open_jobs = job_rows.unfinished(tx, project_id=project.id)
         sweep(folder, [job.id for job in open_jobs])
 
 

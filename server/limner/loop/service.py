@@ -24,9 +24,11 @@ from limner.loop.prediction_keeper import PredictionKeeper
 from limner.loop.progress import ProgressReports
 from limner.loop.projects import Projects
 from limner.loop.retrain import Retrain
+from limner.loop.review import Review
 from limner.loop.samples import Samples
 from limner.loop.score import Score
 from limner.loop.sessions import Sessions
+from limner.loop.suspect_list import SuspectList
 from limner.loop.tags import Tags
 from limner.records.database import Records
 from limner.records.rows import JobKind
@@ -97,6 +99,10 @@ class Service:
             home / "work",
             clock,
         )
+        self.review = Review(
+            records, self.projects, jobs, engine, blobs, registry, home / "work", clock
+        )
+        self.suspects = SuspectList(records, self.projects)
         self.labels = Labels(
             records, self.projects, blobs, self.retrain, self.events, clock, settings.limits
         )
@@ -143,7 +149,8 @@ class Service:
         self.engine.start()
         self.plugins.open()
         self.projects.open_all(self.settings.projects)
-        self.jobs.start({**self.retrain.handlers(), **self.score.handlers()})
+        parts = (self.retrain, self.score, self.review)
+        self.jobs.start({kind: do for each in parts for kind, do in each.handlers().items()})
         self.ingest.start()
         self.retrain.start()
         threading.Thread(

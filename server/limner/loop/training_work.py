@@ -97,7 +97,7 @@ class TrainingWork:
 
 
 def sweep(folder: Path, jobs: Sequence[int]) -> None:
-    """Delete the folders of trainings that are not among the unfinished jobs given."""
+    """Delete the folders of jobs that are not among the unfinished ones given."""
     if not folder.is_dir():
         return
     for entry in folder.iterdir():

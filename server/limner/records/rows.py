@@ -72,6 +72,7 @@ class JobKind(StrEnum):
     TRAIN = "train"
     SCORE = "score"
     PREDICT = "predict"
+    REVIEW = "review"
 
 
 class JobState(StrEnum):
@@ -236,6 +237,20 @@ class ModelVersion:
     label_count: int
     created_at: float
     promoted_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """A label that looks wrong. Fields are those of `tables.suspects`."""
+
+    label_id: int
+    project_id: int
+    sample_id: int
+    score: float
+    reason: str
+    model_says: dict[str, Any]
+    job_id: int
+    created_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -255,6 +255,21 @@ model_labels = Table(
     Column("role", String(16), nullable=False),  # train or validation
 )
 
+# What the newest review found; a row counts while its label is the sample's own, not yet approved.
+suspects = Table(
+    "suspects",
+    metadata,
+    Column("label_id", ForeignKey("labels.id"), primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("sample_id", ForeignKey("samples.id"), nullable=False),
+    Column("score", Float, nullable=False),  # in [0, 1], smaller is worse
+    Column("reason", String(500), nullable=False),
+    Column("model_says", JSON, nullable=False),  # in place of the label; by task
+    Column("job_id", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("ix_suspects_project_score", "project_id", "score", "label_id"),
+)
+
 descriptions = Table(
     "descriptions",
     metadata,

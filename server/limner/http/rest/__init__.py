@@ -23,6 +23,7 @@ def resources() -> tuple[Routes, ...]:
         progress,
         projects,
         samples,
+        suspects,
     )
 
     return (
@@ -34,6 +35,7 @@ def resources() -> tuple[Routes, ...]:
         assignments.routes,
         predictions.routes,
         labels.routes,
+        suspects.routes,
         jobs.routes,
         models.routes,
         progress.routes,

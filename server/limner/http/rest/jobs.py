@@ -36,13 +36,19 @@ def list_jobs(path: ProjectPath, query: PageQuery) -> Response:
 @routes.post(
     "/projects/<slug:project>/jobs",
     answers={202: shapes.Job},
-    also={409: "There is nothing to train on, or nothing that the strategy could see."},
+    also={
+        409: "There is nothing to train on, nothing that the strategy could see, or too few labels "
+        "to review."
+    },
 )
 def start_job(path: ProjectPath, body: shapes.NewJob) -> Response:
     """Ask for heavy work. Where a job of this kind waits already, that one is answered."""
     if body.kind == "train":
         params = body.model_dump(include={"effort", "from_scratch"}, exclude_none=True)
         job = service().retrain.request(path.project, actor(), params)
+    elif body.kind == "review":
+        params = body.model_dump(include={"effort", "folds"}, exclude_none=True)
+        job = service().review.request(path.project, actor(), params)
     else:
         job = service().score.request(path.project, body.strategy)
     return answer(job_shape(path.project, job), 202, {"Location": job_url(job.id)})

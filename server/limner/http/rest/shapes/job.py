@@ -13,12 +13,21 @@ from limner.http.rest.shapes.values import Answered, Asked, Instant, Line
 class NewJob(Asked):
     """Heavy work to start."""
 
-    kind: Literal["train", "score"] = Field(description="Train a version, or rescan the pool.")
+    kind: Literal["train", "score", "review"] = Field(
+        description="Train a version, rescan the pool, or look for labels that may be wrong."
+    )
     effort: float | None = Field(
         default=None,
         gt=0,
         le=4,
-        description="Of a training: fraction of the app's usual number of steps.",
+        description="Of a training or review: fraction of the app's usual number of steps.",
+    )
+    folds: int | None = Field(
+        default=None,
+        ge=2,
+        le=10,
+        description="Of a review: how many models are trained, each without the labels that it "
+        "judges; 3 where nothing is said. Twice as many labels are needed.",
     )
     from_scratch: bool | None = Field(
         default=None, description="Of a training: begin anew, not from the serving version."
@@ -33,8 +42,12 @@ class NewJob(Asked):
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> NewJob:
-        if self.kind != "train" and (self.effort is not None or self.from_scratch is not None):
-            raise ValueError("effort and from_scratch are for trainings only; leave them out")
+        if self.kind == "score" and self.effort is not None:
+            raise ValueError("effort is for trainings and reviews only; leave it out")
+        if self.kind != "train" and self.from_scratch is not None:
+            raise ValueError("from_scratch is for trainings only; leave it out")
+        if self.kind != "review" and self.folds is not None:
+            raise ValueError("folds is for reviews only; leave it out")
         if self.kind != "score" and self.strategy is not None:
             raise ValueError("strategy is for rescans only; leave it out")
         return self
@@ -45,7 +58,7 @@ class Job(Answered):
 
     id: int = Field(description="Its id.")
     project: str = Field(description="Name of the project.")
-    kind: str = Field(description="`train`, `score` or `predict`.")
+    kind: str = Field(description="`train`, `score`, `predict` or `review`.")
     state: str = Field(
         description="`queued`, `running`, `succeeded`, `failed` or `cancelled`. A running job goes "
         "back to queued when the server restarts or more urgent work comes."
