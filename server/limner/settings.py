@@ -100,6 +100,12 @@ class ProjectSettings(_Settings):
     queue_length: int = Field(
         default=500, ge=1, le=100_000, description="How many picks a strategy leaves."
     )
+    target_score: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Score that is enough; progress then says how many labels are left to it.",
+    )
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="Decides everything random.")
     modality: str = Field(
         default="unknown", max_length=16, description="DICOM modality code, such as MR or CT."

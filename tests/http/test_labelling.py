@@ -370,7 +370,27 @@ def test_progress_tells_how_far_a_project_is(project: Project) -> None:
     assert found["counts"]["labelled"] == 1
     assert found["counts"]["samples"] == 4
     assert found["learning_curve"] == []
+    assert found["forecast"]["reason"].startswith("4 versions measured alike are needed, 0 are")
+    assert found["forecast"]["gain"] is None
     assert isinstance(found["queue_length"], int)
+
+
+@pytest.mark.parametrize("wrong", [1.5, -0.1, "much"])
+def test_a_target_is_a_score(project: Project, wrong: object) -> None:
+    assert (
+        project.http.patch(project.url, json={"settings": {"target_score": 0.8}}).status_code == 200
+    )
+    assert (
+        project.http.patch(project.url, json={"settings": {"target_score": wrong}}).status_code
+        == 422
+    )
+    found = project.http.get(f"{project.url}/progress").json()["forecast"]
+    assert found["target"] == 0.8
+    assert (
+        project.http.patch(project.url, json={"settings": {"target_score": None}}).status_code
+        == 200
+    )
+    assert project.http.get(f"{project.url}/progress").json()["forecast"]["target"] is None
 
 
 def test_what_is_wrong_in_the_folder_is_listed(live: Live) -> None:

@@ -1,9 +1,10 @@
-"""How a project stands: counts, queue, learning curve, what runs."""
+"""How a project stands: counts, queue, learning curve and where it leads, what runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from limner.loop.forecast import Forecast, forecast
 from limner.loop.jobs import Jobs
 from limner.loop.models import Models
 from limner.loop.projects import Projects
@@ -50,6 +51,7 @@ class ProjectProgress:
     """Number of the version that serves."""
     curve: list[CurvePoint]
     """Oldest first."""
+    forecast: Forecast
     jobs: list[Job]
     """That run or wait."""
     store_problems: int
@@ -97,6 +99,9 @@ class ProgressReports:
             round=row.round,
             serving=None if serving is None else serving.number,
             curve=curve,
+            forecast=forecast(
+                curve, max(settings.retrain_every, 1), settings.target_score, settings.seed
+            ),
             jobs=list(self._jobs.unfinished(row.id)),
             store_problems=problem_count,
             problems=problems,

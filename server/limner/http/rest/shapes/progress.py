@@ -22,6 +22,32 @@ class CurvePoint(Answered):
     created_at: Instant = Field(description="When it was trained.")
 
 
+class Estimate(Answered):
+    """A number with its 80 % interval."""
+
+    estimate: float | None = Field(description="The number; null where it is not in sight.")
+    low: float | None = Field(description="Lower end of the interval.")
+    high: float | None = Field(description="Upper end; null where it is not in sight.")
+
+
+class Forecast(Answered):
+    """What more labels will bring, by a curve through the versions' scores."""
+
+    reason: str = Field(description="Why nothing can be said yet; empty where something is.")
+    versions: int = Field(description="How many measured versions it stands on.")
+    measure: str | None = Field(description="What is forecast, such as `dice`.")
+    batch: int = Field(description="The labels that `gain` is of.")
+    score: Estimate | None = Field(description="By the curve, of a version of all labels so far.")
+    gain: Estimate | None = Field(description="What the next batch adds.")
+    plateau: Estimate | None = Field(description="What no number of labels exceeds.")
+    is_flat: bool = Field(description="Whether `gain` is below 0.005 at its upper end.")
+    target: float | None = Field(description="The project's `target_score`.")
+    is_reached: bool = Field(description="Whether the lower end of `score` is at the target.")
+    labels_to_target: Estimate | None = Field(
+        description="How many more labels the target takes; null in it where it is out of reach."
+    )
+
+
 class Progress(Answered):
     """How far a project has come."""
 
@@ -34,6 +60,7 @@ class Progress(Answered):
     round: int = Field(description="How many versions were promoted.")
     model_version: int | None = Field(description="Number of the version that serves.")
     learning_curve: list[CurvePoint] = Field(description="A point a version, oldest first.")
+    forecast: Forecast = Field(description="What more labels will bring; nothing is stopped by it.")
     jobs: list[Job] = Field(description="That wait or run, oldest first.")
     store_problems: int = Field(description="How many things in the folder are no usable sample.")
     problems: list[StoreProblem] = Field(description="The first of them.")
