@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +234,13 @@ def trained(out: Path) -> int:
 
 def run_until(asked: Asked, out: Path, trainings: int, number: int) -> tuple[int, str]:
     """Start a comparison, and send it a signal once so many trainings are on record."""
-    process = subprocess.Popen(command(asked, out), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(asked, out),
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores interrupts, and so would its children.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + DEADLINE_S
     try:
         while trained(out) < trainings:

@@ -101,7 +101,7 @@ def test_labels_are_read_once_and_kept_with_what_they_cost(asked: Asked, tmp_pat
         ({"settings": {"app_options": {"widht": 3}}}, "option 'widht' is unknown"),
         ({"settings": {"app_options": {"step_seconds": -1}}}, "step_seconds"),
         ({"strategy_options": {"entropy": {"foo": 3}}}, "'entropy': option 'foo' is unknown"),
-        ({"strategies": ["entropy->random"]}, "strategy 'entropy' needs"),
+        ({"strategies": ["entropy->random"]}, "cannot open with 'entropy'"),
         ({"app": "segmentation", "settings": {"multi_label": True}}, "is for classification"),
         ({"app": "lacks-training", "plugins": (LACKING,)}, "app 'lacks-training' cannot evaluate"),
         ({"test": "lots"}, "neither a share"),
