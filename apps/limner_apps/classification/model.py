@@ -88,22 +88,15 @@ class ClassificationModel:
         `variation_ratio` and `variance`. A class's score is the entropy of whether the image has
         it. The embedding is what the last linear layer sees.
         """
-        embedding = self._embed(image)
-        probabilities = self._probabilities(self._inference.logits(embedding))[0]
-        scores = point_scores(probabilities, self._schema.exclusive)
-        if self._samples:
-            sampled = [
-                self._probabilities(self._inference.logits(embedding, request.seed * 1_009 + index))
-                for index in range(self._samples)
-            ]
-            scores |= sampled_scores(np.concatenate(sampled), self._schema.exclusive)
-        description = Description(
-            scores=scores,
-            class_scores=class_uncertainty(probabilities),
-            class_fractions=class_fractions(probabilities, self._schema.exclusive),
-            embedding=embedding[0].numpy(),
-        )
-        return Described(prediction=_prediction(probabilities), description=description)
+        return self._described(self._embed(image), request)
+
+    def describe_together(
+        self, images: Sequence[Image], request: PredictRequest
+    ) -> Sequence[Described]:
+        """Describe several images in one pass; see `limner.plugin.DescribesTogether`."""
+        arrays = np.stack([self._preprocess(each) for each in images])
+        embeddings = self._inference.embed(torch.from_numpy(arrays))
+        return [self._described(each[None], request) for each in embeddings]
 
     def explain(self, image: Image, value: int) -> FloatArray:
         """Show what speaks for a class, by Grad-CAM; see `limner.plugin.Explains`."""
@@ -147,6 +140,24 @@ class ClassificationModel:
     def _embed(self, image: Image) -> Tensor:
         """Return the averaged features of one image, (1, d)."""
         return self._inference.embed(torch.from_numpy(self._preprocess(image))[None])
+
+    def _described(self, embedding: Tensor, request: PredictRequest) -> Described:
+        """Describe an image by its averaged features, (1, d)."""
+        probabilities = self._probabilities(self._inference.logits(embedding))[0]
+        scores = point_scores(probabilities, self._schema.exclusive)
+        if self._samples:
+            sampled = [
+                self._probabilities(self._inference.logits(embedding, request.seed * 1_009 + index))
+                for index in range(self._samples)
+            ]
+            scores |= sampled_scores(np.concatenate(sampled), self._schema.exclusive)
+        description = Description(
+            scores=scores,
+            class_scores=class_uncertainty(probabilities),
+            class_fractions=class_fractions(probabilities, self._schema.exclusive),
+            embedding=embedding[0].numpy(),
+        )
+        return Described(prediction=_prediction(probabilities), description=description)
 
     def _probabilities(self, logits: Tensor) -> FloatArray:
         """Return (n, classes) calibrated probabilities of logits."""

@@ -1,13 +1,23 @@
-"""Describing many images: one after the other, the next one read while this one is computed."""
+"""Describing many images, the next read while one is computed, or small ones several together."""
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 from limner.engine.crew import Crew
-from limner.engine.messages import Command, Describe, DescribePixels, ModelSource, Warm
+from limner.engine.failures import raised
+from limner.engine.messages import (
+    Command,
+    Describe,
+    DescribePixels,
+    DescribeTogether,
+    Failure,
+    ModelSource,
+    Warm,
+)
 from limner.engine.tickets import Ticket
 from limner.engine.waiting import attend, stopped
 from limner.errors import WorkerDied, WorkerTimeout
@@ -17,6 +27,13 @@ from limner.plugin import Described, FloatArray, LimnerError, Stopped, Watch
 DESCRIBED_AT_ONCE = 2
 """How many images of a `describe` are with the learner: while it computes on one it reads the
 next."""
+
+MOST_TOGETHER = 32
+"""Most images that a model which can describes together."""
+
+MOST_BYTES_TOGETHER = 2**18
+"""Most bytes of their files: for larger images the model is busy with one. The time that they take
+must not decide, else the same pool would not be described twice alike, to the last bit."""
 
 MOST_LOST_IN_A_ROW = 3
 """After so many images on end that cost the learner its life, `describe` gives up."""
@@ -40,8 +57,9 @@ def describe_images(
         watch: Told nothing, asked whether to stop.
         each: Takes the answers as they come.
     """
-    attend(crew.learning, Ticket(Warm(model=model), limit_s=limit_s), watch)
-    commands = ((number, Describe(model=model, image=image)) for number, image in images)
+    is_together = attend(crew.learning, Ticket(Warm(model=model), limit_s=limit_s), watch)
+    groups = _groups(images) if is_together else ([each] for each in images)
+    commands = ((tuple(n for n, _ in group), _describe(model, group)) for group in groups)
     _one_by_one(crew, commands, limit_s, watch, each)
 
 
@@ -61,35 +79,79 @@ def describe_pixels(
         watch: Told nothing, asked whether to stop.
         each: Takes the answers as they come.
     """
-    commands = ((number, DescribePixels(image=image)) for number, image in images)
+    commands = (((number,), DescribePixels(image=image)) for number, image in images)
     _one_by_one(crew, commands, limit_s, watch, each)
+
+
+def _describe(model: ModelSource, group: Sequence[tuple[int, ImageSource]]) -> Command:
+    images = tuple(image for _, image in group)
+    if len(images) == 1:
+        return Describe(model=model, image=images[0])
+    return DescribeTogether(model=model, images=images)
+
+
+def _groups(
+    images: Sequence[tuple[int, ImageSource]],
+) -> Iterator[Sequence[tuple[int, ImageSource]]]:
+    """Yield neighbours that are small enough to go together."""
+    group: list[tuple[int, ImageSource]] = []
+    room = MOST_BYTES_TOGETHER
+    for each in images:
+        size = _file_bytes(each[1])
+        if group and (size > room or len(group) == MOST_TOGETHER):
+            yield group
+            group, room = [], MOST_BYTES_TOGETHER
+        group.append(each)
+        room -= size
+    if group:
+        yield group
+
+
+def _file_bytes(image: ImageSource) -> int:
+    try:
+        return sum(path.stat().st_size for path in image.paths)
+    except OSError:
+        return MOST_BYTES_TOGETHER  # alone: what is wrong with it is told when it is read
 
 
 def _one_by_one(
     crew: Crew,
-    coming: Iterator[tuple[int, Command]],
+    coming: Iterator[tuple[tuple[int, ...], Command]],
     limit_s: float,
     watch: Watch,
     each: Callable[[int, Any], None],
 ) -> None:
-    begun: deque[tuple[int, Ticket]] = deque()
+    """Have commands done in order, each of one image or of several, by their numbers."""
+    begun: deque[tuple[tuple[int, ...], Ticket]] = deque()
     lost = 0
     try:
         while True:
             while len(begun) < DESCRIBED_AT_ONCE and (entry := next(coming, None)):
-                number, command = entry
-                ticket = Ticket(command, limit_s=limit_s)
-                begun.append((number, ticket))
+                numbers, command = entry
+                ticket = Ticket(command, limit_s=limit_s * len(numbers))
+                begun.append((numbers, ticket))
                 crew.learning.join(ticket)
             if not begun:
                 return
             if watch.should_stop():
                 raise Stopped("Stopped between two images.")
-            number, ticket = begun[0]
+            numbers, ticket = begun[0]
             outcome = _outcome(crew, ticket, watch)
             begun.popleft()
+            command = ticket.command
+            if isinstance(command, DescribeTogether):
+                if isinstance(outcome, Exception):
+                    # One of them is to blame: alone, it takes no other with it.
+                    pairs = zip(numbers, command.images, strict=True)
+                    alone = [((n,), _describe(command.model, [(n, image)])) for n, image in pairs]
+                    coming = itertools.chain(alone, coming)
+                    continue
+                for number, answer in zip(numbers, cast(tuple[Any, ...], outcome), strict=True):
+                    each(number, raised(answer) if isinstance(answer, Failure) else answer)
+                lost = 0
+                continue
             lost = lost + 1 if isinstance(outcome, WorkerDied | WorkerTimeout) else 0
-            each(number, outcome)
+            each(numbers[0], outcome)
             if lost >= MOST_LOST_IN_A_ROW:
                 raise cast(LimnerError, outcome)
     finally:

@@ -37,7 +37,7 @@ class ModelSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warm:
-    """Load a model. Answered with None."""
+    """Load a model. Answered with whether it describes several images together."""
 
     model: ModelSource
 
@@ -79,6 +79,14 @@ class Describe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeTogether:
+    """Describe several images. Answered with a tuple: a `Described` or a `Failure` for each."""
+
+    model: ModelSource
+    images: tuple[ImageSource, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DescribePixels:
     """Describe an image without a model. Answered with its descriptors, an array (d,)."""
 
@@ -113,7 +121,16 @@ class PickRows:
 
 
 Command: TypeAlias = (
-    Warm | Predict | Explain | PromptImage | Describe | DescribePixels | Train | Evaluate | PickRows
+    Warm
+    | Predict
+    | Explain
+    | PromptImage
+    | Describe
+    | DescribeTogether
+    | DescribePixels
+    | Train
+    | Evaluate
+    | PickRows
 )
 
 

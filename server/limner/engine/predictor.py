@@ -5,22 +5,40 @@ Without a model it describes the pixels alone.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+
 from limner.engine.ahead import ReadAhead
 from limner.engine.answers import checked_described, checked_map, checked_prediction
-from limner.engine.failures import contract, foreign_code
-from limner.engine.messages import Describe, DescribePixels, Explain, Predict, PromptImage
+from limner.engine.failures import contract, foreign_code, told
+from limner.engine.messages import (
+    Describe,
+    DescribePixels,
+    DescribeTogether,
+    Explain,
+    Failure,
+    ModelSource,
+    Predict,
+    PromptImage,
+)
+from limner.engine.numbers import Broken
 from limner.engine.warm import WarmModels, app_words
-from limner.errors import PluginFailed
+from limner.errors import LimnerError, PluginFailed
+from limner.images import ImageSource
 from limner.images.descriptors import descriptors
 from limner.plugin import (
     Described,
     Describes,
+    DescribesTogether,
     Explains,
     FloatArray,
+    Image,
     Prediction,
     PredictRequest,
     Prompted,
 )
+
+log = logging.getLogger(__name__)
 
 
 def predict(command: Predict, models: WarmModels, ahead: ReadAhead) -> Prediction:
@@ -80,16 +98,28 @@ def describe(command: Describe, models: WarmModels, ahead: ReadAhead) -> Describ
     Raises:
         LimnerError: The image cannot be read, or the app failed or broke the contract.
     """
+    model = _describing(command.model, models)
+    return _described(command.model, model, ahead.take(command.image))
+
+
+def describe_together(
+    command: DescribeTogether, models: WarmModels
+) -> tuple[Described | Failure, ...]:
+    """Predict and describe several images in one pass; one that fails takes no other with it.
+
+    Raises:
+        LimnerError: The model cannot be loaded, or cannot describe.
+    """
     source = command.model
-    model = models.model(source)
-    if not isinstance(model, Describes):
-        raise PluginFailed(f"{app_words(source.app)} has a model that cannot describe.")
-    image = ahead.take(command.image)
-    request = PredictRequest()
-    with foreign_code(app_words(source.app), "describe"):
-        answer = model.describe(image, request)
-    with contract(app_words(source.app), "describe"):
-        return checked_described(answer, image, source.schema, source.app.task, request)
+    model = _describing(source, models)
+    read = [_read(each) for each in command.images]
+    images = [each for each in read if isinstance(each, Image)]
+    try:
+        answers = iter(_all_described(source, model, images))
+    except LimnerError as error:
+        log.warning("%s images are described one by one: %s", len(images), error)
+        answers = iter([_described_or_failure(source, model, each) for each in images])
+    return tuple(next(answers) if isinstance(each, Image) else each for each in read)
 
 
 def describe_pixels(command: DescribePixels, ahead: ReadAhead) -> FloatArray:
@@ -99,3 +129,52 @@ def describe_pixels(command: DescribePixels, ahead: ReadAhead) -> FloatArray:
         ImageError: The image cannot be read.
     """
     return descriptors(ahead.take(command.image).array)
+
+
+def _describing(source: ModelSource, models: WarmModels) -> Describes:
+    model = models.model(source)
+    if not isinstance(model, Describes):
+        raise PluginFailed(f"{app_words(source.app)} has a model that cannot describe.")
+    return model
+
+
+def _read(source: ImageSource) -> Image | Failure:
+    try:
+        return source.read()
+    except LimnerError as error:
+        return told(error)
+
+
+def _described(source: ModelSource, model: Describes, image: Image) -> Described:
+    request = PredictRequest()
+    with foreign_code(app_words(source.app), "describe"):
+        answer = model.describe(image, request)
+    with contract(app_words(source.app), "describe"):
+        return checked_described(answer, image, source.schema, source.app.task, request)
+
+
+def _described_or_failure(
+    source: ModelSource, model: Describes, image: Image
+) -> Described | Failure:
+    try:
+        return _described(source, model, image)
+    except LimnerError as error:
+        return told(error)
+
+
+def _all_described(
+    source: ModelSource, model: Describes, images: Sequence[Image]
+) -> Sequence[Described | Failure]:
+    """Describe images in one pass, or one by one where the model has none for several."""
+    if not isinstance(model, DescribesTogether) or len(images) < 2:
+        return [_described_or_failure(source, model, each) for each in images]
+    request, doing = PredictRequest(), "describe_together"
+    with foreign_code(app_words(source.app), doing):
+        answers = model.describe_together(images, request)
+    with contract(app_words(source.app), doing):
+        if len(answers) != len(images):
+            raise Broken(f"{len(images)} images have {len(answers)} answers")
+        return [
+            checked_described(answer, image, source.schema, source.app.task, request)
+            for answer, image in zip(answers, images, strict=True)
+        ]

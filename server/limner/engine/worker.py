@@ -25,6 +25,7 @@ from limner.engine.messages import (
     Command,
     Describe,
     DescribePixels,
+    DescribeTogether,
     Done,
     Evaluate,
     Explain,
@@ -43,11 +44,18 @@ from limner.engine.messages import (
     Work,
 )
 from limner.engine.picker import pick_rows
-from limner.engine.predictor import describe, describe_pixels, explain, predict, prompt
+from limner.engine.predictor import (
+    describe,
+    describe_pixels,
+    describe_together,
+    explain,
+    predict,
+    prompt,
+)
 from limner.engine.reporting import Reporter
 from limner.engine.warm import WarmModels
 from limner.errors import EngineError, LimnerError, PluginFailed, WorkerOutOfMemory
-from limner.plugin import Stopped
+from limner.plugin import DescribesTogether, Stopped
 from limner.registry import limner_version
 
 log = logging.getLogger("limner.engine.worker")  # this module runs as __main__
@@ -145,6 +153,8 @@ class Worker:
                 return prompt(command, self._models, self._ahead)
             case Describe():
                 return describe(command, self._models, self._ahead)
+            case DescribeTogether():
+                return describe_together(command, self._models)
             case DescribePixels():
                 return describe_pixels(command, self._ahead)
             case Train():
@@ -154,8 +164,7 @@ class Worker:
             case PickRows():
                 return pick_rows(command)
             case Warm():
-                self._models.model(command.model)
-                return None
+                return isinstance(self._models.model(command.model), DescribesTogether)
 
 
 def _short_of_memory(short: MemoryError) -> Failure:

@@ -42,6 +42,7 @@ from limner.plugin.prediction import (
 from limner.plugin.protocols import (
     App,
     Describes,
+    DescribesTogether,
     Evaluates,
     Explains,
     Predicts,
@@ -66,6 +67,7 @@ __all__ = [
     "ClassScores",
     "Described",
     "Describes",
+    "DescribesTogether",
     "Description",
     "Evaluates",
     "Evaluation",

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from limner.plugin.strategy import Need
 from limner.plugin.values import Json
 
-CONTRACT_VERSION = "1.4"
+CONTRACT_VERSION = "1.5"
 """Version of this contract. A plugin made for the same major version works."""
 
 

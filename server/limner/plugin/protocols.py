@@ -47,6 +47,26 @@ class Describes(Protocol):
 
 
 @runtime_checkable
+class DescribesTogether(Describes, Protocol):
+    """A model that describes several images in less time than one after the other.
+
+    Nothing in a manifest says so: a model with this method is asked for small images.
+    """
+
+    def describe_together(
+        self, images: Sequence[Image], request: PredictRequest
+    ) -> Sequence[Described]:
+        """Say of each image, in order, what `describe` says of it alone.
+
+        Images may differ in shape. When this fails, they are described one by one.
+
+        Raises:
+            UnsuitableInput: As in `Predicts.predict`, for any of the images.
+        """
+        ...
+
+
+@runtime_checkable
 class Evaluates(Protocol):
     """A loaded model that measures itself against labels."""
 

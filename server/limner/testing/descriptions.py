@@ -11,6 +11,7 @@ from limner.plugin import (
     Ability,
     Described,
     Describes,
+    DescribesTogether,
     Description,
     Image,
     PredictRequest,
@@ -83,6 +84,26 @@ class DescriptionChecks(AppFixtures):
         assert dict(first.scores) == pytest.approx(dict(second.scores), abs=1e-5)
         np.testing.assert_allclose(first.class_scores, second.class_scores, atol=1e-5)
         np.testing.assert_allclose(first.class_fractions, second.class_fractions, atol=1e-5)
+
+    def test_describing_together_says_what_describing_does(
+        self, model: Predicts, axes: int
+    ) -> None:
+        """Of a model that describes several images in one pass, of each in its order."""
+        images = [image_of(self.kit(), each, axes) for each in GEOMETRIES]
+        alone = [self._describe(model, each) for each in images]
+        if not isinstance(model, DescribesTogether):
+            return  # most models have no use for it
+        together = model.describe_together(images, PredictRequest(seed=5))
+        assert len(together) == len(images), f"{len(images)} images, {len(together)} answers"
+        for one, other in zip(alone, together, strict=True):
+            assert_same_answer(one.prediction.answer, other.prediction.answer)
+            first, second = one.description, other.description
+            assert dict(first.scores) == pytest.approx(dict(second.scores), abs=1e-4)
+            np.testing.assert_allclose(first.class_scores, second.class_scores, atol=1e-4)
+            np.testing.assert_allclose(first.class_fractions, second.class_fractions, atol=1e-4)
+            assert (first.embedding is None) == (second.embedding is None)
+            if first.embedding is not None and second.embedding is not None:
+                np.testing.assert_allclose(first.embedding, second.embedding, atol=1e-3)
 
     def test_describing_leaves_the_callers_arrays_alone(self, model: Predicts, axes: int) -> None:
         """Images are shared between requests."""
