@@ -8,7 +8,9 @@ from limner.loop.forecast import Forecast, forecast
 from limner.loop.jobs import Jobs
 from limner.loop.models import Models
 from limner.loop.projects import Projects
+from limner.loop.stopping import LOOKED_AT, Correction, correction
 from limner.records import assignments as assignment_rows
+from limner.records import corrections as correction_rows
 from limner.records import counts, learning_curve, store_problems
 from limner.records import models as model_rows
 from limner.records.database import Records
@@ -52,6 +54,7 @@ class ProjectProgress:
     curve: list[CurvePoint]
     """Oldest first."""
     forecast: Forecast
+    correction: Correction
     jobs: list[Job]
     """That run or wait."""
     store_problems: int
@@ -80,6 +83,7 @@ class ProgressReports:
             serving = model_rows.serving(tx, row.id)
             held = assignment_rows.held_in(tx, row.id)
             curve = learning_curve.read(tx, row.id, limit=CURVE_LENGTH)
+            corrected = correction_rows.newest(tx, row.id, limit=LOOKED_AT)
             problem_count = store_problems.count(tx, row.id)
             problems = store_problems.page(tx, row.id, after=0, limit=PROBLEMS_SHOWN)
         return ProjectProgress(
@@ -102,6 +106,7 @@ class ProgressReports:
             forecast=forecast(
                 curve, max(settings.retrain_every, 1), settings.target_score, settings.seed
             ),
+            correction=correction(self._projects.task(row), corrected),
             jobs=list(self._jobs.unfinished(row.id)),
             store_problems=problem_count,
             problems=problems,

@@ -166,6 +166,8 @@ class Label:
     adopted_from: str | None
     note: str
     tag: str
+    compared_with: int | None
+    agreement: float | None
     created_at: float
 
 
@@ -196,6 +198,7 @@ class Assignment:
     score: float | None
     reason: str
     position: int | None
+    offered: int | None
     created_at: float
     expires_at: float
     ended_at: float | None
