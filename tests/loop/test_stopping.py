@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from limner.loop.stopping import correction
+from limner.loop.stopping import correction, stability
 from limner.plugin import Task
+from limner.records.stability import VersionAgreement
 
 
 def test_the_newest_labels_are_told_apart_from_those_before() -> None:
@@ -28,3 +29,24 @@ def test_of_classes_the_share_left_as_it_was_counts_not_the_median() -> None:
     found = correction(Task.CLASSIFICATION, [(1.0, 1)] * 19 + [(0.0, 1)])
     assert found.newest == pytest.approx(0.95)
     assert not found.is_settled
+
+
+def agreeing(*values: float, measure: str = "dice") -> list[VersionAgreement]:
+    return [
+        VersionAgreement(
+            number=number, measure=measure, agreement=value, cases=50, compared_with=number - 1
+        )
+        for number, value in enumerate(values, start=2)
+    ]
+
+
+def test_three_agreeing_versions_in_a_row_are_stable() -> None:
+    found = stability(agreeing(0.99, 0.9, 0.97, 0.98))
+    assert (found.rounds, found.is_stable) == (2, False)
+    assert stability(agreeing(0.9, 0.97, 0.98, 0.99)).is_stable
+    assert stability([]).rounds == 0
+
+
+def test_kappa_has_to_be_higher() -> None:
+    assert not stability(agreeing(0.98, 0.98, 0.98, measure="kappa")).is_stable
+    assert stability(agreeing(0.99, 0.99, 1.0, measure="kappa")).is_stable

@@ -26,6 +26,7 @@ from limner.loop.prediction_files import PredictionFiles
 from limner.loop.projects import Projects
 from limner.loop.scoring import Scoring
 from limner.loop.seeds import derived_seed
+from limner.loop.stability import Stability
 from limner.loop.strategies import Chosen, Strategies
 from limner.plugin import Ability, Json, Need, Progress
 from limner.records import counts
@@ -73,6 +74,7 @@ class Score:
         self._events = events
         self._clock = clock
         self._corrections = corrections
+        self._stability = Stability(records, projects, models, files)
 
     def request(self, project: str, strategy: str | None = None) -> Job:
         """Queue a scoring because somebody asks; one that waits already does what both ask for.
@@ -120,7 +122,9 @@ class Score:
             self._jobs.ensure(project.id, JobKind.SCORE, self._wish(run.job))
             result["superseded"] = True
         elif version is not None:
-            # Labels are compared with what is about to be let go.
+            # Versions and labels are compared with what is about to be let go.
+            with self._describer(project, version) as describer:
+                self._stability.record(run, describer)
             self._corrections.fill(lambda: not run.should_stop())
             self._files.forget_others(project.id, version.id, lambda: not run.should_stop())
             if not chosen.by_pixels:

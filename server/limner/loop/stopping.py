@@ -11,6 +11,7 @@ from statistics import fmean, median
 
 from limner.loop.agreement import MEASURES
 from limner.plugin import Task
+from limner.records.stability import VersionAgreement
 
 NEWEST = 20
 """Labels of which the newest agreement is told; and so many before them, for comparison."""
@@ -18,6 +19,10 @@ LOOKED_AT = 500
 """The newest compared labels that are looked at."""
 SETTLED = 0.97
 """Agreement from which annotators hardly change what they are offered."""
+STABLE = {"dice": 0.97, "pq": 0.97, "kappa": 0.99}
+"""Agreement from which a version says the same as the one before."""
+ROUNDS = 3
+"""So many in a row make predictions stable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,3 +77,25 @@ def correction(task: Task, found: Sequence[tuple[float, int]]) -> Correction:
             for number, each in sorted(by_version.items())
         ],
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stability:
+    """How far each version agrees with the one that served before."""
+
+    versions: list[VersionAgreement]
+    """Oldest first; those that could be compared."""
+    rounds: int
+    """How many of the newest, in a row, agree: by 0.97, of kappa by 0.99."""
+    is_stable: bool
+    """Whether these are at least three."""
+
+
+def stability(versions: Sequence[VersionAgreement]) -> Stability:
+    """Sum up how far versions agree with those before them, oldest first."""
+    rounds = 0
+    for each in reversed(versions):
+        if each.agreement < STABLE[each.measure]:
+            break
+        rounds += 1
+    return Stability(versions=list(versions), rounds=rounds, is_stable=rounds >= ROUNDS)

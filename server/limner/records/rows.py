@@ -240,6 +240,7 @@ class ModelVersion:
     label_count: int
     created_at: float
     promoted_at: float | None
+    stability: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

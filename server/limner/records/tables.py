@@ -261,6 +261,8 @@ model_versions = Table(
     Column("label_count", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("promoted_at", Float, nullable=True),
+    # How far it agrees with the version before: {"measure", "agreement", "cases", "compared_with"}.
+    Column("stability", JSON(none_as_null=True), nullable=True),
     UniqueConstraint("project_id", "number"),
 )
 

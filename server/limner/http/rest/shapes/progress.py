@@ -76,6 +76,28 @@ class Correction(Answered):
     versions: list[VersionCorrection] = Field(description="By what was offered, oldest first.")
 
 
+class VersionAgreement(Answered):
+    """How far a version agrees with the one that served before."""
+
+    number: int = Field(description="Number of the version.")
+    measure: str = Field(description="`dice` or `pq`, a mean over images, or Cohen's `kappa`.")
+    agreement: float = Field(description="Its value.")
+    cases: int = Field(description="How many images, which neither version has learnt from.")
+    compared_with: int = Field(description="Number of the version before.")
+
+
+class Stability(Answered):
+    """How far each version agrees with the one that served before."""
+
+    versions: list[VersionAgreement] = Field(
+        description="Those that could be compared, oldest first."
+    )
+    rounds: int = Field(
+        description="How many of the newest, in a row, agree: by 0.97, of kappa by 0.99."
+    )
+    is_stable: bool = Field(description="Whether `rounds` is at least 3.")
+
+
 class Progress(Answered):
     """How far a project has come."""
 
@@ -92,6 +114,7 @@ class Progress(Answered):
     correction: Correction = Field(
         description="How much annotators still change of what they are offered."
     )
+    stability: Stability = Field(description="Whether new versions still say something new.")
     jobs: list[Job] = Field(description="That wait or run, oldest first.")
     store_problems: int = Field(description="How many things in the folder are no usable sample.")
     problems: list[StoreProblem] = Field(description="The first of them.")

@@ -1,4 +1,4 @@
-"""How far labels leave what was offered as it was."""
+"""How far labels leave what was offered as it was, and versions agree with those before."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def upgrade() -> None:
     op.add_column("assignments", sa.Column("offered", sa.Integer(), nullable=True))
     op.add_column("labels", sa.Column("compared_with", sa.Integer(), nullable=True))
     op.add_column("labels", sa.Column("agreement", sa.Float(), nullable=True))
+    op.add_column("model_versions", sa.Column("stability", sa.JSON(), nullable=True))
     op.create_index(
         "ix_labels_to_compare", "labels", ["id"], sqlite_where=_WAITING, postgresql_where=_WAITING
     )
@@ -35,6 +36,7 @@ def downgrade() -> None:
     """Take back."""
     op.drop_index("ix_labels_compared", table_name="labels")
     op.drop_index("ix_labels_to_compare", table_name="labels")
+    op.drop_column("model_versions", "stability")
     op.drop_column("labels", "agreement")
     op.drop_column("labels", "compared_with")
     op.drop_column("assignments", "offered")
