@@ -1,4 +1,4 @@
-"""How alike answers are: of a label and a prediction, of two model versions. In numpy alone; no files."""
+"""How alike answers are: label and prediction, or two predictions. In numpy alone; no files."""
 
 from limner.loop.agreement.answers import MEASURES, Agreement, agreement
 from limner.loop.agreement.kappa import class_kappa, cohen_kappa
