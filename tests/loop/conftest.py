@@ -88,6 +88,16 @@ class RetrainRecorder:
         self.told.append((project.name, project.labels_since_training))
 
 
+class WakeRecorder:
+    """Takes note of labels that are to be compared with what was offered."""
+
+    def __init__(self) -> None:
+        self.wakes = 0
+
+    def wake(self) -> None:
+        self.wakes += 1
+
+
 def _unsynced(connection: Any, _: object) -> None:
     """Wait for no disk: these tests are about rules, and durability has tests of its own."""
     connection.execute("PRAGMA synchronous=OFF")
@@ -127,6 +137,7 @@ class House:
         self.assignments = Assignments(
             self.records, self.projects, self.jobs, self.events, self.clock
         )
+        self.corrections = WakeRecorder()
         self.labels = Labels(
             self.records,
             self.projects,
@@ -135,6 +146,7 @@ class House:
             self.events,
             self.clock,
             self.limits,
+            self.corrections,
         )
         self.tags = Tags(self.records, self.projects, self.events, self.clock)
         self.sessions = self.make_sessions()

@@ -17,6 +17,7 @@ from sqlalchemy import event
 from tests.loop_models.in_process_engine import DEADLINE_S, InProcessEngine
 
 from limner.images import encode_mask
+from limner.loop.corrections import Corrections
 from limner.loop.events import Events
 from limner.loop.jobs import Jobs
 from limner.loop.models import Models
@@ -129,6 +130,9 @@ class Lab:
         self.keeper = PredictionKeeper(self.files)
         parts = (self.records, self.projects, self.models, self.engine, self.files, self.keeper)
         self.predictions = Predictions(*parts)
+        self.corrections = Corrections(
+            self.records, self.projects, self.models, self.blobs, self.files, self.keeper
+        )
         self.score = Score(
             self.records,
             self.projects,
@@ -139,6 +143,7 @@ class Lab:
             self.registry,
             self.events,
             self.clock,
+            self.corrections,
         )
 
     def start(self) -> None:
@@ -151,7 +156,7 @@ class Lab:
         )
 
     def close(self) -> None:
-        for each in (self.retrain, self.jobs, self.keeper):
+        for each in (self.retrain, self.jobs, self.keeper, self.corrections):
             each.stop()
         self.events.close()
         self.records.close()

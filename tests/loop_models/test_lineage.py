@@ -36,6 +36,7 @@ def version(**changes: Any) -> ModelVersion:
         "label_count": 4,
         "created_at": 0.0,
         "promoted_at": 0.0,
+        "stability": None,
     }
     return ModelVersion(**(values | changes))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from limner.simulate.dice import dice, mean_dice
+from limner.loop.agreement.dice import dice, mean_dice
 from limner.simulate.jitter import jittered
 from limner.simulate.smooth_noise import smooth_noise
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from limner.loop.agreement.dice import mean_dice
 from limner.plugin import ClassScores, Instances, LabelClass, LabelSchema, Mask
-from limner.simulate.dice import mean_dice
 from limner.simulate.mistakes import mistaken, moved_to
 
 NAMES = ("a", "b", "c")

@@ -166,6 +166,10 @@ class Label:
     state: str
     author: str = ""
     seconds: float | None = None
+    compared_with: int | None = None
+    """Number of the model version whose prediction the annotator was offered."""
+    agreement: float | None = None
+    """How far the label leaves it as it was, from 0 to 1; None until that is computed."""
     created_at: Time = None
 
 

@@ -36,7 +36,7 @@ class Given:
 
 def end_assignments(
     tx: Connection, sample: Sample, given: Given, now: float
-) -> tuple[int | None, str]:
+) -> tuple[Assignment | None, str]:
     """End what the author holds of a sample, unless the label is a draft.
 
     Returns:
@@ -46,7 +46,7 @@ def end_assignments(
     mine = [
         each for each in assignment_rows.held_on(tx, sample.id) if each.annotator == given.author
     ]
-    answered = mine[0].id if mine else None
+    answered = mine[0] if mine else None
     notes = [given.note] if given.note else []
     if given.assignment_id is not None:
         named = next((each for each in mine if each.id == given.assignment_id), None)
@@ -55,7 +55,7 @@ def end_assignments(
         if oddity:
             notes.append(f"assignment {given.assignment_id} {oddity}")
         if named is not None and _is_for(named, sample, given):
-            answered = named.id
+            answered = named
             mine = [named, *(each for each in mine if each.id != named.id)]
     if given.state is not LabelState.DRAFT:
         for each in mine:

@@ -290,6 +290,7 @@ class Assignments:
         is_full = sample.readings + len(held) + 1 >= settings.readings
         if is_validation or is_full:  # what was asked for by another order may be queued as well
             changes["queued"] = -queue_rows.remove(tx, sample.id)
+        offered = ahead.offered(tx, project, sample)
         assignment = assignment_rows.add(
             tx,
             project_id=project.id,
@@ -302,11 +303,12 @@ class Assignments:
             score=choice.score,
             reason=choice.reason,
             position=choice.position,
+            offered=None if offered is None else offered[0],
             created_at=now,
             expires_at=now + settings.lease_minutes * 60,
         )
         project_rows.add_counts(tx, project.id, changes)
-        return _lent(project, assignment, sample, ahead.offered(tx, project, sample))
+        return _lent(project, assignment, sample, offered)
 
     def _lend_again(
         self,
@@ -318,10 +320,12 @@ class Assignments:
     ) -> Lent:
         """Lend an annotator what they hold for the full time from now on."""
         expires_at = now + settings.lease_minutes * 60
-        assignment = assignment_rows.change(tx, held.id, expires_at=expires_at)
         sample = sample_rows.find(tx, held.sample_id)
         assert sample is not None  # noqa: S101 - no sample is deleted while it is referred to
-        return _lent(project, assignment, sample, ahead.offered(tx, project, sample))
+        offered = ahead.offered(tx, project, sample)
+        number = None if offered is None else offered[0]
+        assignment = assignment_rows.change(tx, held.id, expires_at=expires_at, offered=number)
+        return _lent(project, assignment, sample, offered)
 
     def _take_back_overdue(
         self, tx: Connection, project: Project, settings: ProjectSettings, now: float

@@ -29,7 +29,7 @@ from limner.records import audit, remarks
 from limner.records import labels as label_rows
 from limner.records import samples as sample_rows
 from limner.records.database import Records
-from limner.records.rows import Label, LabelState, Project, Sample, SampleState
+from limner.records.rows import Assignment, Label, LabelState, Project, Sample, SampleState
 from limner.settings import Limits
 from limner.stores.blobs import Blob, Blobs
 
@@ -47,6 +47,14 @@ class Retrains(Protocol):
 
     def label_submitted(self, project: Project) -> object:
         """Take note that a project has a new submitted label."""
+        ...
+
+
+class Compares(Protocol):
+    """Compares labels with what was offered: `limner.loop.corrections.Corrections`."""
+
+    def wake(self) -> None:
+        """Take note that there is a label to compare; costs no time."""
         ...
 
 
@@ -71,6 +79,7 @@ class Labels:
         events: Events,
         clock: Callable[[], float],
         limits: Limits,
+        corrections: Compares,
     ) -> None:
         self._records = records
         self._projects = projects
@@ -79,6 +88,7 @@ class Labels:
         self._events = events
         self._clock = clock
         self._limits = limits
+        self._corrections = corrections
 
     def submit(
         self,
@@ -294,6 +304,8 @@ class Labels:
             submitted, is_news = self._record(tx, project, sample, blob, given)
         if is_news:
             self._tell(project, submitted.label)
+            if submitted.label.compared_with is not None:
+                self._corrections.wake()
             if retrains and submitted.label.state == LabelState.SUBMITTED:
                 self.tell_retrain(project.id)
         return submitted
@@ -303,7 +315,7 @@ class Labels:
     ) -> tuple[Submitted, bool]:
         """Record a label and all that follows from it; tell whether anything is new."""
         now = self._clock()
-        assignment_id, note = end_assignments(tx, sample, given, now)
+        answered, note = end_assignments(tx, sample, given, now)
         labels = label_rows.of_sample(tx, sample.id)
         known = _given_before(labels, blob, given)
         is_draft = known is not None and known.state == LabelState.DRAFT
@@ -313,10 +325,10 @@ class Labels:
         is_news = created or (submits and is_draft)
         if created:
             version = labels[0].version + 1 if labels else 1
-            label = _added(tx, sample, version, blob, given, assignment_id, note, now)
+            label = _added(tx, sample, version, blob, given, answered, note, now)
             labels = [label, *labels]
         elif known is not None:
-            label = _submitted(tx, known, given, note) if is_news else known
+            label = _submitted(tx, known, given, answered, note) if is_news else known
             labels = [label if each.id == label.id else each for each in labels]
         values = {"is_validation": True} if given.for_validation and is_news else {}
         if submits:
@@ -391,7 +403,7 @@ def _added(
     version: int,
     blob: Blob,
     given: Given,
-    assignment_id: int | None,
+    answered: Assignment | None,
     note: str,
     now: float,
 ) -> Label:
@@ -406,16 +418,32 @@ def _added(
         sha256=blob.sha256,
         size_bytes=blob.size_bytes,
         format=given.format,
-        assignment_id=assignment_id,
+        assignment_id=None if answered is None else answered.id,
         adopted_from=given.adopted_from,
         note=note[:500],
         tag=given.tag,
+        compared_with=_offered(given, answered),
         created_at=now if given.at is None else given.at,
     )
 
 
-def _submitted(tx: Connection, draft: Label, given: Given, note: str) -> Label:
+def _offered(given: Given, answered: Assignment | None) -> int | None:
+    """Return the number of the version that a label is to be compared with, if it is."""
+    is_draft = given.state is LabelState.DRAFT
+    return None if answered is None or is_draft else answered.offered
+
+
+def _submitted(
+    tx: Connection, draft: Label, given: Given, answered: Assignment | None, note: str
+) -> Label:
     """Make a draft submitted, as it is."""
     seconds = draft.seconds if given.seconds is None else given.seconds
     state = LabelState.SUBMITTED.value
-    return label_rows.change(tx, draft.id, state=state, seconds=seconds, note=note[:500])
+    return label_rows.change(
+        tx,
+        draft.id,
+        state=state,
+        seconds=seconds,
+        note=note[:500],
+        compared_with=_offered(given, answered),
+    )

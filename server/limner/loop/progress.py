@@ -8,9 +8,12 @@ from limner.loop.forecast import Forecast, forecast
 from limner.loop.jobs import Jobs
 from limner.loop.models import Models
 from limner.loop.projects import Projects
+from limner.loop.stopping import LOOKED_AT, Correction, Stability, correction, stability
 from limner.records import assignments as assignment_rows
+from limner.records import corrections as correction_rows
 from limner.records import counts, learning_curve, store_problems
 from limner.records import models as model_rows
+from limner.records import stability as stability_rows
 from limner.records.database import Records
 from limner.records.learning_curve import CurvePoint
 from limner.records.rows import Job, StoreProblem
@@ -52,6 +55,8 @@ class ProjectProgress:
     curve: list[CurvePoint]
     """Oldest first."""
     forecast: Forecast
+    correction: Correction
+    stability: Stability
     jobs: list[Job]
     """That run or wait."""
     store_problems: int
@@ -80,6 +85,8 @@ class ProgressReports:
             serving = model_rows.serving(tx, row.id)
             held = assignment_rows.held_in(tx, row.id)
             curve = learning_curve.read(tx, row.id, limit=CURVE_LENGTH)
+            corrected = correction_rows.newest(tx, row.id, limit=LOOKED_AT)
+            agreeing = stability_rows.read(tx, row.id, limit=CURVE_LENGTH)
             problem_count = store_problems.count(tx, row.id)
             problems = store_problems.page(tx, row.id, after=0, limit=PROBLEMS_SHOWN)
         return ProjectProgress(
@@ -102,6 +109,8 @@ class ProgressReports:
             forecast=forecast(
                 curve, max(settings.retrain_every, 1), settings.target_score, settings.seed
             ),
+            correction=correction(self._projects.task(row), corrected),
+            stability=stability(agreeing),
             jobs=list(self._jobs.unfinished(row.id)),
             store_problems=problem_count,
             problems=problems,

@@ -14,6 +14,7 @@ from functools import partial
 
 from limner.engine import Engine
 from limner.errors import InvalidRequest
+from limner.loop.corrections import Corrections
 from limner.loop.describe import BATCH, Describer, Tally
 from limner.loop.events import Events
 from limner.loop.job_run import JobRun
@@ -25,6 +26,7 @@ from limner.loop.prediction_files import PredictionFiles
 from limner.loop.projects import Projects
 from limner.loop.scoring import Scoring
 from limner.loop.seeds import derived_seed
+from limner.loop.stability import Stability
 from limner.loop.strategies import Chosen, Strategies
 from limner.plugin import Ability, Json, Need, Progress
 from limner.records import counts
@@ -59,6 +61,7 @@ class Score:
         registry: Registry,
         events: Events,
         clock: Callable[[], float],
+        corrections: Corrections,
     ) -> None:
         self._records = records
         self._projects = projects
@@ -70,6 +73,8 @@ class Score:
         self._strategies = Strategies(projects, registry)
         self._events = events
         self._clock = clock
+        self._corrections = corrections
+        self._stability = Stability(records, projects, models, files)
 
     def request(self, project: str, strategy: str | None = None) -> Job:
         """Queue a scoring because somebody asks; one that waits already does what both ask for.
@@ -117,6 +122,10 @@ class Score:
             self._jobs.ensure(project.id, JobKind.SCORE, self._wish(run.job))
             result["superseded"] = True
         elif version is not None:
+            # Versions and labels are compared with what is about to be let go.
+            with self._describer(project, version) as describer:
+                self._stability.record(run, describer)
+            self._corrections.fill(lambda: not run.should_stop())
             self._files.forget_others(project.id, version.id, lambda: not run.should_stop())
             if not chosen.by_pixels:
                 forget_pixels(self._records, project.id, lambda: not run.should_stop())

@@ -11,6 +11,7 @@ from pathlib import Path
 from limner.engine import Engine
 from limner.loop.assign import Assignments
 from limner.loop.collect import Labels
+from limner.loop.corrections import Corrections
 from limner.loop.events import Events
 from limner.loop.export import Exports
 from limner.loop.ingest import Ingest
@@ -103,8 +104,22 @@ class Service:
             records, self.projects, jobs, engine, blobs, registry, home / "work", clock
         )
         self.suspects = SuspectList(records, self.projects)
+        # Predictions are let go by the thousand, so labels and weights do not share their folder.
+        self.drawn = Blobs(home / "predictions")
+        files = PredictionFiles(records, self.drawn, clock)
+        self._keeper = PredictionKeeper(files)
+        self._corrections = Corrections(
+            records, self.projects, self.models, blobs, files, self._keeper
+        )
         self.labels = Labels(
-            records, self.projects, blobs, self.retrain, self.events, clock, settings.limits
+            records,
+            self.projects,
+            blobs,
+            self.retrain,
+            self.events,
+            clock,
+            settings.limits,
+            self._corrections,
         )
         self.tags = Tags(records, self.projects, self.events, clock)
         self.sessions = Sessions(
@@ -114,10 +129,6 @@ class Service:
             clock,
             settings.monai_label.session_expiry_s,
         )
-        # Predictions are let go by the thousand, so labels and weights do not share their folder.
-        self.drawn = Blobs(home / "predictions")
-        files = PredictionFiles(records, self.drawn, clock)
-        self._keeper = PredictionKeeper(files)
         self.predictions = Predictions(
             records, self.projects, self.models, engine, files, self._keeper
         )
@@ -131,6 +142,7 @@ class Service:
             registry,
             self.events,
             clock,
+            self._corrections,
         )
         self.ingest = Ingest(records, self.projects, self.labels, self.jobs, self.events, clock)
         self.progress = ProgressReports(records, self.projects, self.models, self.jobs)
@@ -153,6 +165,7 @@ class Service:
         self.jobs.start({kind: do for each in parts for kind, do in each.handlers().items()})
         self.ingest.start()
         self.retrain.start()
+        self._corrections.start()
         threading.Thread(
             target=check_given_plugins, args=(self.registry,), name="plugin-check", daemon=True
         ).start()
@@ -165,5 +178,6 @@ class Service:
         self.jobs.stop()
         self.engine.stop()
         self._keeper.stop()
+        self._corrections.stop()
         self.events.close()
         self.records.close()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, exists, insert, select
 
+from limner.records.availability import HELD
 from limner.records.rows import StoredPrediction
-from limner.records.tables import predictions
+from limner.records.tables import assignments, predictions
 
 
 def find(tx: Connection, model_id: int, sample_id: int) -> StoredPrediction | None:
@@ -41,12 +42,19 @@ def put(tx: Connection, rows: Sequence[StoredPrediction]) -> list[str]:
 
 
 def forget(tx: Connection, model_id: int, *, limit: int) -> tuple[int, list[str]]:
-    """Delete up to `limit` predictions of a version.
+    """Delete up to `limit` predictions of a version, but those of samples that are lent now.
+
+    Labels of these are to be compared with what their annotators were offered.
 
     Returns:
         How many were deleted, and the files that no row names any more.
     """
-    some = select(predictions.c.sample_id).where(predictions.c.model_id == model_id).limit(limit)
+    lent = exists().where(assignments.c.sample_id == predictions.c.sample_id, HELD)
+    some = (
+        select(predictions.c.sample_id)
+        .where(predictions.c.model_id == model_id, ~lent)
+        .limit(limit)
+    )
     shas = list(
         tx.execute(
             delete(predictions)

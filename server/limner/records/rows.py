@@ -166,6 +166,8 @@ class Label:
     adopted_from: str | None
     note: str
     tag: str
+    compared_with: int | None
+    agreement: float | None
     created_at: float
 
 
@@ -196,6 +198,7 @@ class Assignment:
     score: float | None
     reason: str
     position: int | None
+    offered: int | None
     created_at: float
     expires_at: float
     ended_at: float | None
@@ -237,6 +240,7 @@ class ModelVersion:
     label_count: int
     created_at: float
     promoted_at: float | None
+    stability: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

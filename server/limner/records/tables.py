@@ -116,6 +116,9 @@ labels = Table(
     Column(
         "tag", String(64), nullable=False, server_default=text("''")
     ),  # empty for the label itself
+    # The version that the annotator was offered, and how far the label leaves its word as it was.
+    Column("compared_with", Integer, nullable=True),  # number; null where nothing is to be compared
+    Column("agreement", Float, nullable=True),  # in [0, 1]; null until it is computed
     Column("created_at", Float, nullable=False),
     UniqueConstraint("sample_id", "version"),
     # Only what a client keeps beside the label itself has a tag.
@@ -126,6 +129,19 @@ labels = Table(
         "sample_id",
         sqlite_where=text("tag <> ''"),
         postgresql_where=text("tag <> ''"),
+    ),
+    Index(
+        "ix_labels_to_compare",
+        "id",
+        sqlite_where=text("compared_with IS NOT NULL AND agreement IS NULL"),
+        postgresql_where=text("compared_with IS NOT NULL AND agreement IS NULL"),
+    ),
+    Index(
+        "ix_labels_compared",
+        "project_id",
+        "id",
+        sqlite_where=text("agreement IS NOT NULL"),
+        postgresql_where=text("agreement IS NOT NULL"),
     ),
     Index("ix_labels_sample_sha256", "sample_id", "sha256"),
     Index("ix_labels_project_state_id", "project_id", "state", "id"),
@@ -173,6 +189,7 @@ assignments = Table(
     Column("score", Float, nullable=True),
     Column("reason", String(500), nullable=False, default=""),
     Column("position", Integer, nullable=True),  # in the queue, to go back there
+    Column("offered", Integer, nullable=True),  # number of the version whose prediction was offered
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
     Column("ended_at", Float, nullable=True),
@@ -244,6 +261,8 @@ model_versions = Table(
     Column("label_count", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("promoted_at", Float, nullable=True),
+    # How far it agrees with the version before: {"measure", "agreement", "cases", "compared_with"}.
+    Column("stability", JSON(none_as_null=True), nullable=True),
     UniqueConstraint("project_id", "number"),
 )
 

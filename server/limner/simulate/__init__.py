@@ -1,10 +1,10 @@
 """The loop against known labels, over HTTP: to show it, to measure it, to compare strategies."""
 
+from limner.loop.agreement.dice import mean_dice
+from limner.loop.agreement.panoptic_quality import panoptic_quality
 from limner.simulate.annotator import Answered, SimulatedAnnotator
 from limner.simulate.balanced_accuracy import balanced_accuracy
-from limner.simulate.dice import mean_dice
 from limner.simulate.loop_run import LoopRun, Round
-from limner.simulate.panoptic_quality import panoptic_quality
 from limner.simulate.server_process import ServerProcess
 
 __all__ = [

@@ -14,11 +14,11 @@ from limner.client import Predicted, Project
 from limner.images import MASK_TYPES, Header, label_suffix, read_header, read_label, read_mask
 from limner.images.class_labels import chosen, read_class_label
 from limner.images.run_lengths import runs_of_counts, unpacked
+from limner.loop.agreement.dice import mean_dice
+from limner.loop.agreement.panoptic_quality import panoptic_quality
 from limner.plugin import Instances, LabelClass, LabelSchema, Task, no_instances
 from limner.settings import Limits
 from limner.simulate.balanced_accuracy import balanced_accuracy
-from limner.simulate.dice import mean_dice
-from limner.simulate.panoptic_quality import panoptic_quality
 
 Pair: TypeAlias = tuple[Predicted, Path]
 """What the server answered for a sample, and the file of its known label."""

@@ -31,6 +31,8 @@ def get_progress(path: ProjectPath) -> Response:
             model_version=report.serving,
             learning_curve=[shapes.CurvePoint.model_validate(each) for each in report.curve],
             forecast=shapes.Forecast.model_validate(report.forecast),
+            correction=shapes.Correction.model_validate(report.correction),
+            stability=shapes.Stability.model_validate(report.stability),
             jobs=[job_shape(report.project, each) for each in report.jobs],
             store_problems=report.store_problems,
             problems=[StoreProblem.model_validate(each) for each in report.problems],

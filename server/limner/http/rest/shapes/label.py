@@ -69,6 +69,15 @@ class Label(Answered):
     tag: str = Field(
         description="Name that a client keeps a draft under; empty for the label itself."
     )
+    compared_with: int | None = Field(
+        description="Number of the model version whose prediction the annotator was offered; null "
+        "where none was, or it is not kept any more."
+    )
+    agreement: float | None = Field(
+        description="How far the label leaves that prediction as it was, from 0 to 1: mean Dice or "
+        "panoptic quality over the classes in either; of classes 1 where they are the same. "
+        "Computed soon after the label is handed in; null until then."
+    )
     adopted_from: str | None = Field(description="The file that it was adopted from.")
     content_url: str = Field(description="Where its file is.")
     created_at: Instant = Field(description="When it was handed in.")

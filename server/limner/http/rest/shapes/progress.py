@@ -48,6 +48,56 @@ class Forecast(Answered):
     )
 
 
+class VersionCorrection(Answered):
+    """How far labels left the predictions of one version as they were."""
+
+    number: int = Field(description="Number of the version that was offered.")
+    labels: int = Field(description="How many labels were compared with it.")
+    agreement: float = Field(description="As in `newest`.")
+
+
+class Correction(Answered):
+    """How far annotators leave the predictions that they are offered as they are."""
+
+    measure: str = Field(
+        description="`dice` or `pq`, a mean over the classes in either, or `same`: 1 where the "
+        "classes were left as they were, else 0."
+    )
+    labels: int = Field(description="How many of the newest labels could be compared; at most 500.")
+    newest: float | None = Field(
+        description="Median agreement of the newest 20; of classes their mean, a share."
+    )
+    earlier: float | None = Field(
+        description="The same of the 20 before; null until there are so many."
+    )
+    is_settled: bool = Field(
+        description="Whether 20 labels were compared and `newest` is at least 0.97."
+    )
+    versions: list[VersionCorrection] = Field(description="By what was offered, oldest first.")
+
+
+class VersionAgreement(Answered):
+    """How far a version agrees with the one that served before."""
+
+    number: int = Field(description="Number of the version.")
+    measure: str = Field(description="`dice` or `pq`, a mean over images, or Cohen's `kappa`.")
+    agreement: float = Field(description="Its value.")
+    cases: int = Field(description="How many images, which neither version has learnt from.")
+    compared_with: int = Field(description="Number of the version before.")
+
+
+class Stability(Answered):
+    """How far each version agrees with the one that served before."""
+
+    versions: list[VersionAgreement] = Field(
+        description="Those that could be compared, oldest first."
+    )
+    rounds: int = Field(
+        description="How many of the newest, in a row, agree: by 0.97, of kappa by 0.99."
+    )
+    is_stable: bool = Field(description="Whether `rounds` is at least 3.")
+
+
 class Progress(Answered):
     """How far a project has come."""
 
@@ -61,6 +111,10 @@ class Progress(Answered):
     model_version: int | None = Field(description="Number of the version that serves.")
     learning_curve: list[CurvePoint] = Field(description="A point a version, oldest first.")
     forecast: Forecast = Field(description="What more labels will bring; nothing is stopped by it.")
+    correction: Correction = Field(
+        description="How much annotators still change of what they are offered."
+    )
+    stability: Stability = Field(description="Whether new versions still say something new.")
     jobs: list[Job] = Field(description="That wait or run, oldest first.")
     store_problems: int = Field(description="How many things in the folder are no usable sample.")
     problems: list[StoreProblem] = Field(description="The first of them.")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from limner.loop.agreement.panoptic_quality import overlap, panoptic_quality
 from limner.plugin import Instances, no_instances
-from limner.simulate.panoptic_quality import overlap, panoptic_quality
 
 
 def bars(*places: tuple[int, int], classes: Sequence[int] | None = None) -> Instances:

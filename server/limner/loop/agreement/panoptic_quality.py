@@ -1,4 +1,4 @@
-"""Panoptic quality of objects against known ones, for figures that do not depend on the server's.
+"""Panoptic quality of objects against others, for figures that do not depend on the apps' own.
 
 Kirillov et al. 2019, Panoptic Segmentation: found and known objects of a class match where they
 overlap by more than half of their union. With TP matches, FP found objects without one and FN known
@@ -27,10 +27,14 @@ def panoptic_quality(found: Instances, true: Instances) -> float:
         found: What a model says, of one image.
         true: What is known of it.
     """
-    values = np.union1d(found.classes, true.classes)
-    if not len(values):
-        return 1.0
-    return float(np.mean([_quality(found, true, int(value)) for value in values]))
+    by_class = quality_by_class(found, true)
+    return float(np.mean(list(by_class.values()))) if by_class else 1.0
+
+
+def quality_by_class(found: Instances, true: Instances) -> dict[int, float]:
+    """PQ of each class that occurs in either, by its value; see `panoptic_quality`."""
+    values = np.union1d(found.classes, true.classes).tolist()
+    return {value: _quality(found, true, value) for value in values}
 
 
 def _quality(found: Instances, true: Instances, value: int) -> float:
