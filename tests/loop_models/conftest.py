@@ -28,6 +28,7 @@ from limner.loop.retrain import Retrain
 from limner.loop.review import Review
 from limner.loop.score import Score
 from limner.loop.suspect_list import SuspectList
+from limner.loop.trials import Trials
 from limner.plugin import (
     Mask,
 )
@@ -103,6 +104,16 @@ class Lab:
             self.events,
             self.clock,
         )
+        self.trials = Trials(
+            self.records,
+            self.projects,
+            self.jobs,
+            self.engine,
+            self.blobs,
+            self.registry,
+            self.home / "work",
+            self.clock,
+        )
         self.retrain = Retrain(
             self.records,
             self.projects,
@@ -113,6 +124,7 @@ class Lab:
             self.registry,
             self.home / "work",
             self.clock,
+            trained=self.trials.consider,
         )
         self.review = Review(
             self.records,
@@ -147,6 +159,7 @@ class Lab:
                 **self.retrain.handlers(),
                 **self.score.handlers(),
                 **self.review.handlers(),
+                **self.trials.handlers(),
             }
         )
 

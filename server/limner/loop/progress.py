@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from limner.loop.arms import Arm, arms_of
 from limner.loop.forecast import Forecast, forecast
+from limner.loop.gains import NEWEST, bought
 from limner.loop.jobs import Jobs
 from limner.loop.models import Models
 from limner.loop.projects import Projects
 from limner.records import assignments as assignment_rows
 from limner.records import counts, learning_curve, store_problems
 from limner.records import models as model_rows
+from limner.records import trials as trial_rows
 from limner.records.database import Records
 from limner.records.learning_curve import CurvePoint
 from limner.records.rows import Job, StoreProblem
@@ -52,6 +55,8 @@ class ProjectProgress:
     curve: list[CurvePoint]
     """Oldest first."""
     forecast: Forecast
+    arms: list[Arm]
+    """Of strategies that tell several ways of picking apart; empty without one."""
     jobs: list[Job]
     """That run or wait."""
     store_problems: int
@@ -80,6 +85,10 @@ class ProgressReports:
             serving = model_rows.serving(tx, row.id)
             held = assignment_rows.held_in(tx, row.id)
             curve = learning_curve.read(tx, row.id, limit=CURVE_LENGTH)
+            arms = arms_of(
+                trial_rows.counts(tx, row.id),
+                bought(trial_rows.newest(tx, row.id, limit=NEWEST)),
+            )
             problem_count = store_problems.count(tx, row.id)
             problems = store_problems.page(tx, row.id, after=0, limit=PROBLEMS_SHOWN)
         return ProjectProgress(
@@ -102,6 +111,7 @@ class ProgressReports:
             forecast=forecast(
                 curve, max(settings.retrain_every, 1), settings.target_score, settings.seed
             ),
+            arms=arms,
             jobs=list(self._jobs.unfinished(row.id)),
             store_problems=problem_count,
             problems=problems,
