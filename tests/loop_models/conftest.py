@@ -32,6 +32,7 @@ from limner.loop.trials import Trials
 from limner.plugin import (
     Mask,
 )
+from limner.records import assignments as assignment_rows
 from limner.records import jobs as job_rows
 from limner.records import labels as label_rows
 from limner.records import models as model_rows
@@ -210,7 +211,12 @@ class Lab:
         return [each.id for each in listed]
 
     def label(
-        self, sample_ids: Sequence[int], *, author: str = "ann", seconds: float | None = None
+        self,
+        sample_ids: Sequence[int],
+        *,
+        author: str = "ann",
+        seconds: float | None = None,
+        assignment: int | None = None,
     ) -> None:
         """Submit the true outline of samples, as collecting does, without its checks."""
         for sample_id in sample_ids:
@@ -230,7 +236,7 @@ class Lab:
                     sha256=blob.sha256,
                     size_bytes=blob.size_bytes,
                     format=".nii.gz",
-                    assignment_id=None,
+                    assignment_id=assignment,
                     adopted_from=None,
                     note="",
                     created_at=self.clock(),
@@ -242,6 +248,8 @@ class Lab:
                     state=SampleState.LABELLED.value,
                     readings=1,
                 )
+                if assignment is not None:
+                    assignment_rows.change(tx, assignment, state="done", ended_at=self.clock())
                 project_rows.add_counts(
                     tx, self.project_id, {"labelled": 1, "labels_since_training": 1}
                 )
