@@ -169,7 +169,7 @@ def test_contenders_of_auto_are_checked_and_what_they_bought_is_shown(ready: Any
     lent = [ready.next(name)["assignment"] for name in ("one", "two")]
     assert sorted(each["arm"] for each in lent) == ["clasp", "random"]
     for each in lent:
-        ready.label(each["sample"], assignment=each["id"])
+        ready.label(each["sample"], assignment=each["id"], annotator=each["annotator"])
     arms = ready.http.get(f"{ready.url}/progress").json()["arms"]
     assert [(each["arm"], each["labels"], each["standing"]) for each in arms] == [
         ("random", 1, "control"),

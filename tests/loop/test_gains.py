@@ -51,7 +51,8 @@ def test_the_mean_of_the_differences_is_that_of_the_weighted_means() -> None:
 
 def test_one_trial_says_nothing_of_how_sure_it_is() -> None:
     gain, low, high = interval([{"a": 0.1, "b": 0.1}])
-    assert (gain, low, high) == (pytest.approx(0.1), -math.inf, math.inf)
+    assert gain == pytest.approx(0.1)
+    assert (low, high) == (-math.inf, math.inf)
 
 
 def test_the_interval_is_as_wide_as_trials_and_cases_differ() -> None:
@@ -73,7 +74,9 @@ def test_the_interval_holds_the_truth_at_least_as_often_as_it_says(
     for _ in range(400):
         found = training * random.normal(size=(trials, 1)) + case * random.normal(size=(1, 20))
         found = found + rest * random.normal(size=(trials, 20))
-        _, low, high = interval([dict(enumerate(each)) for each in found.tolist()])  # type: ignore[misc]
+        _, low, high = interval(
+            [{str(at): each for at, each in enumerate(row)} for row in found.tolist()]
+        )
         held += low <= 0 <= high
     assert held / 400 >= 0.77  # 0.8 less what 400 draws leave open
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from limner.plugin import CONTROL_ARM, Bought
 
@@ -32,6 +33,22 @@ class Arm:
     standing: Standing
     bought: Bought | None
     """None before a trial, and of the control arm."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values; null for what is not known, such as the ends of one trial's gain."""
+        found = self.bought
+        is_bounded = found is not None and found.trials > 1
+        return {
+            "arm": self.arm,
+            "labels": self.labels,
+            "standing": self.standing.value,
+            "trials": 0 if found is None else found.trials,
+            "compared": 0 if found is None else found.labels,
+            "measure": None if found is None else found.measure,
+            "gain": None if found is None else found.gain,
+            "low": found.low if found is not None and is_bounded else None,
+            "high": found.high if found is not None and is_bounded else None,
+        }
 
 
 def arms_of(labels: Mapping[str, int], bought: Mapping[str, Bought]) -> list[Arm]:

@@ -139,6 +139,7 @@ class Arm:
             **_of_version(version),
             "measured_version": None if measured is None else measured.number,
             "test": test,
+            "arms": [each.as_json() for each in self._service.progress.report(PROJECT).arms],
             "seconds": {name: round(each, 3) for name, each in seconds.items()},
         }
         self._record.rounds.append(entry)

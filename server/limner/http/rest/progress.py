@@ -11,7 +11,6 @@ from limner.http.rest.shapes import progress as shapes
 from limner.http.rest.shapes.paths import ProjectPath
 from limner.http.rest.shapes.project import Counts, StoreProblem
 from limner.http.routes import Routes
-from limner.loop.arms import Arm
 
 routes = Routes("Progress", "How far a project has come.")
 
@@ -32,25 +31,9 @@ def get_progress(path: ProjectPath) -> Response:
             model_version=report.serving,
             learning_curve=[shapes.CurvePoint.model_validate(each) for each in report.curve],
             forecast=shapes.Forecast.model_validate(report.forecast),
-            arms=[_arm_shape(each) for each in report.arms],
+            arms=[shapes.Arm.model_validate(each.as_json()) for each in report.arms],
             jobs=[job_shape(report.project, each) for each in report.jobs],
             store_problems=report.store_problems,
             problems=[StoreProblem.model_validate(each) for each in report.problems],
         )
-    )
-
-
-def _arm_shape(arm: Arm) -> shapes.Arm:
-    found = arm.bought
-    is_bounded = found is not None and found.trials > 1
-    return shapes.Arm(
-        arm=arm.arm,
-        labels=arm.labels,
-        standing=arm.standing.value,
-        trials=0 if found is None else found.trials,
-        compared=0 if found is None else found.labels,
-        measure=None if found is None else found.measure,
-        gain=None if found is None else found.gain,
-        low=found.low if found is not None and is_bounded else None,
-        high=found.high if found is not None and is_bounded else None,
     )
