@@ -156,3 +156,23 @@ def test_plugins_say_what_they_need_and_which_options_they_have(live: Live) -> N
     assert found["clasp"]["options"]["share"]["default"] == 0.66
     assert found["random"]["needs"] == []
     assert found["random"]["options"] == {}
+
+
+def test_contenders_of_auto_are_checked_and_what_they_bought_is_shown(ready: Any) -> None:
+    change = {"strategy": "auto", "strategy_options": {"strategies": ["clasp", "bagde"]}}
+    refused = ready.http.patch(ready.url, json={"settings": change})
+    assert refused.status_code == 422
+    assert "'bagde' is none of" in refused.json()["detail"]
+    change["strategy_options"] = {"strategies": ["clasp"], "control": 0.5}
+    ready.http.patch(ready.url, json={"settings": change}).raise_for_status()
+    assert scored(ready)["strategy"] == "auto"
+    lent = [ready.next(name)["assignment"] for name in ("one", "two")]
+    assert sorted(each["arm"] for each in lent) == ["clasp", "random"]
+    for each in lent:
+        ready.label(each["sample"], assignment=each["id"], annotator=each["annotator"])
+    arms = ready.http.get(f"{ready.url}/progress").json()["arms"]
+    assert [(each["arm"], each["labels"], each["standing"]) for each in arms] == [
+        ("random", 1, "control"),
+        ("clasp", 1, "open"),
+    ]
+    assert arms[1] == arms[1] | {"trials": 0, "gain": None, "low": None, "high": None}

@@ -15,12 +15,13 @@ from limner.records import labels as label_rows
 from limner.records import samples as sample_rows
 from limner.records import suspects as suspect_rows
 from limner.records import tags as tag_rows
+from limner.records import trials as trial_rows
 from limner.records.idempotency import KeptAnswer
 from limner.records.rows import Suspect
 
 FORBIDDEN = re.compile(
     r"SCAN (samples|labels|assignments|queue|descriptions|descriptors|predictions|skips|audit|"
-    r"idempotency|model_versions|jobs|label_remarks|sample_remarks|suspects)\b"
+    r"idempotency|model_versions|jobs|label_remarks|sample_remarks|suspects|trials)\b"
 )
 
 
@@ -135,6 +136,9 @@ def act_on_records(house: Any) -> None:
         store_problems.page(tx, project.id, after=0, limit=5)
         sample_rows.validation_ready(tx, project.id)
         tag_rows.predicted(tx, 1, [1, 2])
+        trial_rows.labels_by_arm(tx, project.id, after=1)
+        trial_rows.newest_label(tx, project.id)
+        trial_rows.of_job(tx, project.id, 1)
 
 
 @pytest.mark.parametrize("readings", [1, 2])
@@ -174,6 +178,16 @@ def test_tags_are_counted_from_their_own_index(house: Any, executed: dict[str, A
     house.tags.counts("liver")
     plan = plan_of(house, executed, "GROUP BY labels.tag")
     assert "USING INDEX ix_labels_tag (project_id=?)" in plan
+    assert "TEMP B-TREE FOR GROUP BY" not in plan
+
+
+def test_labels_of_arms_are_counted_from_their_own_index(
+    house: Any, executed: dict[str, Any]
+) -> None:
+    house.project()
+    house.progress.report("liver")
+    plan = plan_of(house, executed, "GROUP BY assignments.arm")
+    assert "USING COVERING INDEX ix_assignments_arm (project_id=?)" in plan
     assert "TEMP B-TREE FOR GROUP BY" not in plan
 
 

@@ -29,9 +29,11 @@ from limner.loop.retrain import Retrain
 from limner.loop.review import Review
 from limner.loop.score import Score
 from limner.loop.suspect_list import SuspectList
+from limner.loop.trials import Trials
 from limner.plugin import (
     Mask,
 )
+from limner.records import assignments as assignment_rows
 from limner.records import jobs as job_rows
 from limner.records import labels as label_rows
 from limner.records import models as model_rows
@@ -104,6 +106,16 @@ class Lab:
             self.events,
             self.clock,
         )
+        self.trials = Trials(
+            self.records,
+            self.projects,
+            self.jobs,
+            self.engine,
+            self.blobs,
+            self.registry,
+            self.home / "work",
+            self.clock,
+        )
         self.retrain = Retrain(
             self.records,
             self.projects,
@@ -114,6 +126,7 @@ class Lab:
             self.registry,
             self.home / "work",
             self.clock,
+            trained=self.trials.consider,
         )
         self.review = Review(
             self.records,
@@ -152,6 +165,7 @@ class Lab:
                 **self.retrain.handlers(),
                 **self.score.handlers(),
                 **self.review.handlers(),
+                **self.trials.handlers(),
             }
         )
 
@@ -202,7 +216,12 @@ class Lab:
         return [each.id for each in listed]
 
     def label(
-        self, sample_ids: Sequence[int], *, author: str = "ann", seconds: float | None = None
+        self,
+        sample_ids: Sequence[int],
+        *,
+        author: str = "ann",
+        seconds: float | None = None,
+        assignment: int | None = None,
     ) -> None:
         """Submit the true outline of samples, as collecting does, without its checks."""
         for sample_id in sample_ids:
@@ -222,7 +241,7 @@ class Lab:
                     sha256=blob.sha256,
                     size_bytes=blob.size_bytes,
                     format=".nii.gz",
-                    assignment_id=None,
+                    assignment_id=assignment,
                     adopted_from=None,
                     note="",
                     created_at=self.clock(),
@@ -234,6 +253,8 @@ class Lab:
                     state=SampleState.LABELLED.value,
                     readings=1,
                 )
+                if assignment is not None:
+                    assignment_rows.change(tx, assignment, state="done", ended_at=self.clock())
                 project_rows.add_counts(
                     tx, self.project_id, {"labelled": 1, "labels_since_training": 1}
                 )

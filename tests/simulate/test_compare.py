@@ -392,3 +392,39 @@ def test_an_arm_opens_with_typical_images_by_their_pixels(asked: Asked, tmp_path
         assert [each["sample"] for each in plain["picks"]] != [
             each["sample"] for each in first["picks"]
         ]
+
+
+def test_trials_run_in_an_arm_as_they_do_in_a_project(
+    asked: Asked, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    images, table = draw_pictures(tmp_path_factory.mktemp("more"), 75)
+    tried = replace(
+        asked,
+        images=images,
+        truth=table,
+        strategies=["random", "auto"],
+        strategy_options={"auto": {"strategies": ["entropy"], "control": 0.5}},
+        settings={"validation_share": 0.34},
+        start=15,
+        batch=15,
+        growth=1.0,
+        seeds=1,
+        bounds=0,
+    )
+    out = tmp_path_factory.mktemp("tried") / "out"
+    told = compare(tried, out, Means(measure="balanced_accuracy"), Seen())
+    _, second, _ = rounds_of(out, "auto-seed0")
+    arms = [each["arm"] for each in second["picks"] if each["purpose"] == "training"]
+    assert arms.count("entropy") == arms.count("random") == len(arms) / 2
+    assert second["seconds"]["trial"] > 0
+    assert told["strategies"]["auto"]["overhead_seconds"]["trial"] > 0
+    assert told["strategies"]["random"]["overhead_seconds"]["trial"] == 0
+    assert [(each["arm"], each["trials"]) for each in second["arms"]] == [
+        ("random", 0),
+        ("entropy", 1),
+    ]
+
+
+def test_a_strategy_that_is_measured_needs_a_validation_set(asked: Asked, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="'auto' goes by what trials measure on a validation"):
+        compare(replace(asked, strategies=["auto"]), tmp_path / "out", Means(), Seen())

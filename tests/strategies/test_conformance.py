@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import limner_strategies.auto
 import limner_strategies.badge
 import limner_strategies.clasp
 import limner_strategies.clue
@@ -23,6 +24,11 @@ from limner_strategies import uncertainty
 class _OfAMillion(StrategyConformance):
     many = 1_000_000
     many_seconds = 2.0
+
+
+class TestAuto(StrategyConformance):
+    manifest = limner_strategies.auto.manifest
+    arm_names = ("clasp", "uncertain-then-diverse", "foreground", "random")
 
 
 class TestEntropy(_OfAMillion):

@@ -140,6 +140,8 @@ class Assignment:
     expires_at: Time = None
     annotator: str = ""
     strategy: str = ""
+    arm: str = ""
+    """Whose pick it is, where the strategy mixes several ways of picking."""
     purpose: str = "training"
     score: float | None = None
     reason: str = ""

@@ -10,6 +10,9 @@ from limner.engine.numbers import Broken, finite, whole
 from limner.plugin import Pick, Pool
 from limner.registry import make_strategy
 
+MOST_ARM = 64
+"""Most characters of an arm's name."""
+
 
 def pick_rows(command: PickRows) -> tuple[Pick, ...]:
     """Order a pool.
@@ -65,4 +68,17 @@ def _checked(pick: object, rows: int) -> Pick:
     index = whole("an index", pick.index)
     if not 0 <= index < rows:
         raise Broken(f"it picked row {index} of {rows}")
-    return Pick(index=index, score=finite("a score", pick.score), reason=str(pick.reason))
+    return Pick(
+        index=index,
+        score=finite("a score", pick.score),
+        reason=str(pick.reason),
+        arm=_checked_arm(pick.arm),
+    )
+
+
+def _checked_arm(arm: object) -> str:
+    if not isinstance(arm, str) or len(arm) > MOST_ARM or not (arm.isprintable()):
+        raise Broken(
+            f"it gave {arm!r:.100} as an arm; take a name of at most {MOST_ARM} characters"
+        )
+    return arm

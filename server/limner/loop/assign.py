@@ -300,6 +300,7 @@ class Assignments:
             slot=free_slot(held, settings.readings),
             purpose=choice.purpose.value,
             strategy=choice.strategy,
+            arm=choice.arm,
             score=choice.score,
             reason=choice.reason,
             position=choice.position,
@@ -362,6 +363,7 @@ class Assignments:
             score=assignment.score,
             reason=assignment.reason,
             model_id=None,
+            arm=assignment.arm,
         )
         if last:
             added = queue_rows.put_last(tx, project.id, entry)

@@ -36,8 +36,14 @@ log = logging.getLogger(__name__)
 Handler: TypeAlias = Callable[[JobRun], Mapping[str, Json]]
 """Does a job's work and returns its result; raises `Stopped` when its run says so."""
 
-PRIORITIES = {JobKind.TRAIN: 30, JobKind.SCORE: 20, JobKind.PREDICT: 10, JobKind.REVIEW: 5}
-YIELDING = frozenset({JobKind.SCORE, JobKind.PREDICT, JobKind.REVIEW})
+PRIORITIES = {
+    JobKind.TRAIN: 30,
+    JobKind.SCORE: 20,
+    JobKind.PREDICT: 10,
+    JobKind.REVIEW: 5,
+    JobKind.TRIAL: 3,
+}
+YIELDING = frozenset({JobKind.SCORE, JobKind.PREDICT, JobKind.REVIEW, JobKind.TRIAL})
 """Kinds that make room for a more urgent job; what they have done stays done."""
 MOST_ATTEMPTS = 3
 IDLE_S = 60.0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from limner.plugin import Need, StrategyManifest
 
-ALLOWED = frozenset({Need.EMBEDDING})
-"""What the pixels alone can stand for."""
+ALLOWED = frozenset({Need.EMBEDDING, Need.BOUGHT})
+"""What is there without a model: the pixels alone can stand for embeddings, and trials say what was
+bought."""
 
 
 def may_open(manifest: StrategyManifest) -> bool:

@@ -53,6 +53,8 @@ class Choice:
     reason: str
     position: int | None
     """Its place in the queue; None where it did not come from there."""
+    arm: str = ""
+    """Whose pick it is, of a strategy that tells several ways of picking apart."""
 
 
 def orders(settings: ProjectSettings) -> tuple[str, ...]:
@@ -96,6 +98,7 @@ def choose(
             score=picked.score,
             reason=picked.reason,
             position=picked.position,
+            arm=picked.arm,
         )
     sample = sample_rows.first_drawn(tx, *who)
     if sample is not None:

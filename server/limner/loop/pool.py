@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from limner.loop.gains import NEWEST, bought
 from limner.loop.pool_minutes import predicted_minutes
 from limner.loop.pool_rows import (
     Rows,
@@ -18,6 +19,7 @@ from limner.loop.pool_rows import (
 )
 from limner.plugin import FloatArray, Json, Need, Pool
 from limner.records import descriptions as description_rows
+from limner.records import trials as trial_rows
 from limner.records.database import Records
 from limner.records.rows import Project
 
@@ -26,6 +28,7 @@ _COLUMNS = {
     Need.CLASSES: ("class_scores", "class_fractions"),
     Need.EMBEDDING: ("embedding",),
     Need.COST: (),  # comes of other columns, see `predicted_minutes`
+    Need.BOUGHT: (),  # comes of trials, see `gains`
 }
 
 
@@ -51,13 +54,17 @@ def assemble(
     ready = ids_of(records, project, description_rows.ready_ids)
     with records.read() as tx:
         drawn = description_rows.validation_ids(tx, project.id)
+        is_asked = Need.BOUGHT in needs
+        tried = trial_rows.newest(tx, project.id, limit=NEWEST) if is_asked else ()
     ids = np.setdiff1d(ready, drawn, assume_unique=True)
     columns = ["embedding"] if by_pixels else _columns(model_id, needs)
     cost = None
     if Need.COST in needs and model_id is not None:
         cost = predicted_minutes(records, project, model_id, ids)
     if not columns:
-        return Pool(ids=ids, cost=cost, round=project.round, options=dict(options))
+        return Pool(
+            ids=ids, cost=cost, bought=bought(tried), round=project.round, options=dict(options)
+        )
     labelled = (
         ids_of(records, project, description_rows.labelled_ids)
         if Need.EMBEDDING in needs
@@ -90,6 +97,7 @@ def assemble(
         embedding=_array(arrays, "embedding"),
         labelled_embedding=of_labelled.known() if Need.EMBEDDING in needs else None,
         cost=cost,
+        bought=bought(tried),
         round=project.round,
         options=dict(options),
     )

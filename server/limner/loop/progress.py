@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from limner.loop.arms import Arm, arms_of
 from limner.loop.forecast import Forecast, forecast
+from limner.loop.gains import NEWEST, bought
 from limner.loop.jobs import Jobs
 from limner.loop.models import Models
 from limner.loop.projects import Projects
@@ -14,6 +16,7 @@ from limner.records import corrections as correction_rows
 from limner.records import counts, learning_curve, store_problems
 from limner.records import models as model_rows
 from limner.records import stability as stability_rows
+from limner.records import trials as trial_rows
 from limner.records.database import Records
 from limner.records.learning_curve import CurvePoint
 from limner.records.rows import Job, StoreProblem
@@ -57,6 +60,8 @@ class ProjectProgress:
     forecast: Forecast
     correction: Correction
     stability: Stability
+    arms: list[Arm]
+    """Of strategies that tell several ways of picking apart; empty without one."""
     jobs: list[Job]
     """That run or wait."""
     store_problems: int
@@ -87,6 +92,10 @@ class ProgressReports:
             curve = learning_curve.read(tx, row.id, limit=CURVE_LENGTH)
             corrected = correction_rows.newest(tx, row.id, limit=LOOKED_AT)
             agreeing = stability_rows.read(tx, row.id, limit=CURVE_LENGTH)
+            arms = arms_of(
+                trial_rows.counts(tx, row.id),
+                bought(trial_rows.newest(tx, row.id, limit=NEWEST)),
+            )
             problem_count = store_problems.count(tx, row.id)
             problems = store_problems.page(tx, row.id, after=0, limit=PROBLEMS_SHOWN)
         return ProjectProgress(
@@ -111,6 +120,7 @@ class ProgressReports:
             ),
             correction=correction(self._projects.task(row), corrected),
             stability=stability(agreeing),
+            arms=arms,
             jobs=list(self._jobs.unfinished(row.id)),
             store_problems=problem_count,
             problems=problems,

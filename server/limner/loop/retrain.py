@@ -56,6 +56,8 @@ class Retrain:
         registry: Registry,
         work: Path,
         clock: Callable[[], float],
+        *,
+        trained: Callable[[Project], None],
     ) -> None:
         """Wire; nothing runs before `start`.
 
@@ -69,6 +71,7 @@ class Retrain:
             registry: Knows what an app can do.
             work: Folder of workspaces and caches: `<project id>/<job id>`, `<project id>/cache`.
             clock: Seconds since 1970.
+            trained: Told of every finished training, to have done what follows from it.
         """
         self._records = records
         self._projects = projects
@@ -78,6 +81,7 @@ class Retrain:
         self._registry = registry
         self._work = work
         self._clock = clock
+        self._trained = trained
         self._training = TrainingRun(
             records=records,
             projects=projects,
@@ -238,6 +242,7 @@ class Retrain:
                 self._jobs.ensure(project.id, JobKind.SCORE)
             self._models.prune(project)
             self.label_submitted(project)
+            self._trained(project)
         except LimnerError as error:
             log.warning("after the training of %s: %s", project.name, error)
 

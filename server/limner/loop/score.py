@@ -305,6 +305,7 @@ class Score:
                 score=float(pick.score),
                 reason=pick.reason[:500],
                 model_id=model_id,
+                arm=pick.arm,
             )
             for pick in picks
         ]

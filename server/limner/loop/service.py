@@ -31,6 +31,7 @@ from limner.loop.score import Score
 from limner.loop.sessions import Sessions
 from limner.loop.suspect_list import SuspectList
 from limner.loop.tags import Tags
+from limner.loop.trials import Trials
 from limner.records.database import Records
 from limner.records.rows import JobKind
 from limner.registry import Registry, check_given_plugins
@@ -89,6 +90,9 @@ class Service:
             settings.plugin_folder,
         )
         self.assignments = Assignments(records, self.projects, self.jobs, self.events, clock)
+        self.trials = Trials(
+            records, self.projects, jobs, engine, blobs, registry, home / "work", clock
+        )
         self.retrain = Retrain(
             records,
             self.projects,
@@ -99,6 +103,7 @@ class Service:
             registry,
             home / "work",
             clock,
+            trained=self.trials.consider,
         )
         self.review = Review(
             records, self.projects, jobs, engine, blobs, registry, home / "work", clock
@@ -161,7 +166,7 @@ class Service:
         self.engine.start()
         self.plugins.open()
         self.projects.open_all(self.settings.projects)
-        parts = (self.retrain, self.score, self.review)
+        parts = (self.retrain, self.score, self.review, self.trials)
         self.jobs.start({kind: do for each in parts for kind, do in each.handlers().items()})
         self.ingest.start()
         self.retrain.start()

@@ -50,19 +50,21 @@ from limner.plugin.protocols import (
     Trains,
 )
 from limner.plugin.schema import BACKGROUND, LabelClass, LabelSchema
-from limner.plugin.strategy import Need, Pick, Pool, Strategy
+from limner.plugin.strategy import CONTROL_ARM, Bought, Need, Pick, Pool, Strategy
 from limner.plugin.training import Case, Progress, Trained, TrainRequest, Watch
 from limner.plugin.values import Json
 
 __all__ = [
     "BACKGROUND",
     "CONTRACT_VERSION",
+    "CONTROL_ARM",
     "MOST_INSTANCES",
     "Ability",
     "Affine",
     "Answer",
     "App",
     "AppManifest",
+    "Bought",
     "Case",
     "ClassScores",
     "Described",

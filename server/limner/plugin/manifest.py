@@ -55,13 +55,16 @@ class Option:
     help: str
     """One sentence."""
     choices: tuple[Json, ...] = ()
-    """Allowed values; empty allows any of the right type."""
+    """Allowed values; empty allows any of the right type. Where the default is a list, what may be
+    in it, each at most once; then it may not be empty."""
     minimum: float | None = None
     maximum: float | None = None
 
     def problems(self, value: Json) -> Iterator[str]:
         """Yield what is wrong with a value; nothing when it fits."""
-        if self.choices and value not in self.choices:
+        if self.choices and isinstance(self.default, list):
+            yield from self._list_problems(value)
+        elif self.choices and value not in self.choices:
             yield f"{value!r} is none of {list(self.choices)}"
         elif not self.choices and not self._has_type(value):
             yield f"{value!r} is not of type {type(self.default).__name__}"
@@ -70,6 +73,17 @@ class Option:
                 yield f"{value!r} is below {self.minimum}"
             if self.maximum is not None and value > self.maximum:
                 yield f"{value!r} is above {self.maximum}"
+
+    def _list_problems(self, value: Json) -> Iterator[str]:
+        if not isinstance(value, list) or not value:
+            yield f"{value!r} is no list of some of {list(self.choices)}"
+            return
+        yield from (
+            f"{each!r} is none of {list(self.choices)}"
+            for each in value
+            if each not in self.choices
+        )
+        yield from (f"{each!r} is named twice" for each in self.choices if value.count(each) > 1)
 
     def _has_type(self, value: Json) -> bool:
         if isinstance(self.default, bool) or isinstance(value, bool):

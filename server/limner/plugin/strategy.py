@@ -10,6 +10,9 @@ from typing import Protocol, runtime_checkable
 from limner.plugin.images import FloatArray, IntArray
 from limner.plugin.values import Json
 
+CONTROL_ARM = "random"
+"""Name of the arm that the others are measured against: picks drawn at random from the pool."""
+
 
 class Need(StrEnum):
     """What a strategy can ask to see of the pool."""
@@ -22,6 +25,42 @@ class Need(StrEnum):
     """`Pool.embedding` and `Pool.labelled_embedding`."""
     COST = "cost"
     """`Pool.cost`."""
+    BOUGHT = "bought"
+    """`Pool.bought`. Once enough picks of several arms are labelled, trials measure what each arm
+    buys; one costs a training for each arm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bought:
+    """What the labels of an arm brought more than as many of the control arm, by trials.
+
+    A trial trains a model without some labels of the control arm and one without as many of this
+    arm, and measures both on the validation set.
+    """
+
+    gain: float
+    """Mean over the trials of the first model's score less the second's; above 0 the labels of this
+    arm are worth more than those drawn at random."""
+    low: float
+    """Lower end of the 80 % interval of `gain`; minus infinity before there are two trials."""
+    high: float
+    """Upper end; infinity before there are two trials."""
+    measure: str
+    """What the score is, as the app calls it, such as `dice`."""
+    labels: int
+    """Labels of this arm that were compared, over all trials."""
+    trials: int
+    """How many trials; at least 1."""
+
+    @property
+    def is_more(self) -> bool:
+        """Whether the whole interval is above 0: more than chance."""
+        return self.low > 0
+
+    @property
+    def is_less(self) -> bool:
+        """Whether the whole interval is below 0: less than chance."""
+        return self.high < 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,6 +87,8 @@ class Pool:
     cost: FloatArray | None = None
     """(n,), minutes that labelling is predicted to take; NaN where unknown. None where nothing
     predicts them."""
+    bought: Mapping[str, Bought] = field(default_factory=dict)
+    """By arm, as in `Pick.arm`; only those that a trial has measured, and never the control arm."""
     round: int = 0
     """How many model versions the project has promoted."""
     options: Mapping[str, Json] = field(default_factory=dict)
@@ -64,6 +105,10 @@ class Pick:
     """How much the strategy wants it; larger is more. Finite."""
     reason: str
     """Why, in words that an annotator understands."""
+    arm: str = ""
+    """Whose pick it is, where a strategy mixes several ways of picking that are to be told apart
+    and measured: `CONTROL_ARM` where it was drawn at random, else a name of at most 64 characters.
+    Empty where nothing is told apart."""
 
 
 @runtime_checkable

@@ -67,15 +67,15 @@ def page(tx: Connection, project_id: int, *, before: int | None, limit: int) -> 
 def waiting(tx: Connection, project_id: int, kind: JobKind) -> Job | None:
     """Return the job of this kind that waits and has not taken up its work, if there is one.
 
-    A training or review that was interrupted waits too, but has its labels fixed already: it cannot
-    stand in for a new one.
+    A training, review or trial that was interrupted waits too, but has its labels fixed already: it
+    cannot stand in for a new one.
     """
     query = select(jobs).where(
         jobs.c.project_id == project_id,
         jobs.c.kind == kind.value,
         jobs.c.state == JobState.QUEUED.value,
     )
-    if kind in (JobKind.TRAIN, JobKind.REVIEW):
+    if kind in (JobKind.TRAIN, JobKind.REVIEW, JobKind.TRIAL):
         query = query.where(jobs.c.started_at.is_(None))
     row = tx.execute(query.order_by(jobs.c.id).limit(1)).one_or_none()
     return None if row is None else Job(**row._mapping)

@@ -73,6 +73,7 @@ class JobKind(StrEnum):
     SCORE = "score"
     PREDICT = "predict"
     REVIEW = "review"
+    TRIAL = "trial"
 
 
 class JobState(StrEnum):
@@ -195,6 +196,7 @@ class Assignment:
     slot: int
     purpose: str
     strategy: str
+    arm: str
     score: float | None
     reason: str
     position: int | None
@@ -213,6 +215,7 @@ class QueueEntry:
     score: float | None
     reason: str
     model_id: int | None
+    arm: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +257,20 @@ class Suspect:
     reason: str
     model_says: dict[str, Any]
     job_id: int
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmTrial:
+    """What one trial found of one arm. Fields are those of `tables.trials`."""
+
+    project_id: int
+    job_id: int
+    arm: str
+    labels: int
+    measure: str
+    differences: dict[str, float]
+    newest_label_id: int
     created_at: float
 
 

@@ -186,6 +186,7 @@ assignments = Table(
     Column("slot", Integer, nullable=False, default=0),  # 0 … readings - 1
     Column("purpose", String(16), nullable=False),  # rows.Purpose
     Column("strategy", String(64), nullable=False),
+    Column("arm", String(64), nullable=False, server_default=text("''")),  # empty: of no arm
     Column("score", Float, nullable=True),
     Column("reason", String(500), nullable=False, default=""),
     Column("position", Integer, nullable=True),  # in the queue, to go back there
@@ -208,6 +209,15 @@ assignments = Table(
         "expires_at",
         sqlite_where=text("state = 'held'"),
         postgresql_where=text("state = 'held'"),
+    ),
+    # Only picks of strategies that tell several ways of picking apart have an arm.
+    Index(
+        "ix_assignments_arm",
+        "project_id",
+        "arm",
+        "state",
+        sqlite_where=text("arm <> ''"),
+        postgresql_where=text("arm <> ''"),
     ),
     Index("ix_assignments_project_annotator_state", "project_id", "annotator", "state"),
     Index("ix_assignments_sample_annotator", "sample_id", "annotator"),
@@ -234,6 +244,7 @@ queue = Table(
     Column("score", Float, nullable=True),
     Column("reason", String(500), nullable=False, default=""),
     Column("model_id", Integer, nullable=True),  # version whose word it is
+    Column("arm", String(64), nullable=False, server_default=text("''")),  # limner.plugin.Pick.arm
     UniqueConstraint("sample_id"),
 )
 
@@ -287,6 +298,20 @@ suspects = Table(
     Column("job_id", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
     Index("ix_suspects_project_score", "project_id", "score", "label_id"),
+)
+
+# What trials found of the arms of strategies: of each a row for every arm but the control.
+trials = Table(
+    "trials",
+    metadata,
+    Column("project_id", ForeignKey("projects.id"), primary_key=True),
+    Column("job_id", Integer, primary_key=True),
+    Column("arm", String(64), primary_key=True),
+    Column("labels", Integer, nullable=False),  # left out of each model
+    Column("measure", String(64), nullable=False),
+    Column("differences", JSON, nullable=False),  # by sample id; their mean is the gain
+    Column("newest_label_id", Integer, nullable=False),  # the next trial takes later ones
+    Column("created_at", Float, nullable=False),
 )
 
 descriptions = Table(

@@ -129,6 +129,7 @@ class Arm:
             "select": picked["select"] + ahead.get("select", 0.0),
             "label": training - labelling,
             "train": trained - training,
+            "trial": scored.get("trial", 0.0),
             "measure": time.monotonic() - measuring,
             "round": time.monotonic() - began,
         }
@@ -138,6 +139,7 @@ class Arm:
             **_of_version(version),
             "measured_version": None if measured is None else measured.number,
             "test": test,
+            "arms": [each.as_json() for each in self._service.progress.report(PROJECT).arms],
             "seconds": {name: round(each, 3) for name, each in seconds.items()},
         }
         self._record.rounds.append(entry)
@@ -221,10 +223,16 @@ class Arm:
             self._service.models.promote(PROJECT, version.number, ANNOTATOR)
         if is_last:
             # What would be picked next is not asked for here; an arm asks with its own strategy.
-            for job in self._jobs.open_jobs(JobKind.SCORE):
-                self._service.jobs.cancel(job.id, ANNOTATOR)
+            for kind in (JobKind.TRIAL, JobKind.SCORE):
+                for job in self._jobs.open_jobs(kind):
+                    self._service.jobs.cancel(job.id, ANNOTATOR)
         self._jobs.settle()
-        return {} if is_last else self._since(spent)
+        if is_last:
+            return {}
+        # No training runs here but those of a trial.
+        now = self._engine.spent()
+        trial = sum(now.get(each, 0.0) - spent.get(each, 0.0) for each in ("train", "evaluate"))
+        return {**self._since(spent), "trial": trial}
 
     def _measure(self, version: ModelVersion) -> dict[str, Any]:
         project = self._service.projects.get(PROJECT)
@@ -247,6 +255,7 @@ class Arm:
                     "sample": sample.name,
                     "purpose": lent.purpose,
                     "strategy": lent.strategy,
+                    "arm": lent.arm,
                     "score": lent.score,
                     "reason": lent.reason,
                 }

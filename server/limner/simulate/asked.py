@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from limner.errors import SettingsError
 from limner.loop.project_config import class_problems, settings_problems
-from limner.plugin import Ability
+from limner.plugin import Ability, Need
 from limner.registry import Registry
 from limner.settings import ProjectConfig
 from limner.simulate.arm_home import OWN_SETTINGS, PROJECT
@@ -126,6 +126,12 @@ def check_plugins(
         }
         settings = config.settings.model_copy(update=own)
         problems += settings_problems(config.app, settings, registry)
+        is_measured = Need.BOUGHT in registry.strategy(each.strategy).needs
+        if is_measured and settings.validation_share <= 0:
+            problems.append(
+                f"strategy {each.strategy!r} goes by what trials measure on a validation set, and "
+                "there is none: give it labels, as in --set validation_share=0.2"
+            )
     if problems:
         told = "; ".join(dict.fromkeys(problems))
         raise SettingsError(f"This cannot be compared: {told}.")

@@ -19,7 +19,7 @@ from limner.simulate.truth import Truth
 from limner.simulate.whole_files import read_json
 from limner.simulate.work_items import WorkItem, work_items
 
-SECONDS = ("describe", "select", "train", "measure")
+SECONDS = ("describe", "select", "train", "trial", "measure")
 
 _AXES = {
     Task.SEGMENTATION: ("voxels", "minutes"),

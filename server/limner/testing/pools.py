@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
-from limner.plugin import Json, Need, Option, Pool
+from limner.plugin import Bought, Json, Need, Option, Pool
 
 CLASSES, LENGTH = 2, 3
 """Classes and length of an embedding in a drawn pool."""
 
 _NONE: Mapping[str, Option] = MappingProxyType({})
 _UNSET: Mapping[str, Json] = MappingProxyType({})
+_NOTHING: Mapping[str, Bought] = MappingProxyType({})
 
 
 @st.composite
@@ -26,6 +27,7 @@ def pools(
     names: Sequence[str] = ("entropy",),
     max_size: int = 30,
     options: Mapping[str, Option] = _NONE,
+    arms: Sequence[str] = (),
 ) -> Pool:
     """Draw a pool with what the needs ask for; arrays are read-only.
 
@@ -35,6 +37,7 @@ def pools(
         names: Names of the scores.
         max_size: Most rows; there may be none.
         options: The strategy's; each has its default or a value at the edge of what it may be.
+        arms: Names of arms that trials may have measured.
     """
     ids = sorted(draw(st.sets(st.integers(1, 10**6), max_size=max_size)))
     described = draw(st.lists(st.booleans(), min_size=len(ids), max_size=len(ids)))
@@ -43,6 +46,8 @@ def pools(
     labelled = draw(st.integers(0, 4))
     pool_round = draw(st.integers(0, 20))
     given = {name: draw(st.sampled_from(edge_values(each))) for name, each in options.items()}
+    tried = arms if Need.BOUGHT in needs else ()
+    bought = {arm: draw(boughts()) for arm in tried if draw(st.booleans())}
     return made_pool(
         np.array(ids, np.int64),
         np.array(described, bool),
@@ -53,11 +58,30 @@ def pools(
         labelled,
         pool_round,
         given,
+        bought,
+    )
+
+
+@st.composite
+def boughts(draw: st.DrawFn) -> Bought:
+    """Draw what trials found of an arm: more than chance, less, or nothing that can be told."""
+    trials = draw(st.integers(1, 8))
+    gain = draw(st.sampled_from([-0.05, 0.0, 0.02, 0.05]))
+    reach = draw(st.sampled_from([0.01, 0.1])) if trials > 1 else math.inf
+    return Bought(
+        gain=gain,
+        low=gain - reach,
+        high=gain + reach,
+        measure="dice",
+        labels=10 * trials,
+        trials=trials,
     )
 
 
 def edge_values(option: Option) -> list[Json]:
     """Return the default of an option and what else it may be: choices, or the bounds."""
+    if option.choices and isinstance(option.default, list):
+        return [option.default, *([each] for each in option.choices), list(option.choices)]
     if option.choices:
         return list(option.choices)
     if isinstance(option.default, bool):
@@ -81,6 +105,7 @@ def made_pool(
     labelled: int = 2,
     pool_round: int = 1,
     options: Mapping[str, Json] = _UNSET,
+    bought: Mapping[str, Bought] = _NOTHING,
 ) -> Pool:
     """Fill a pool with seeded numbers; rows that are not described hold NaN.
 
@@ -94,6 +119,7 @@ def made_pool(
         labelled: Rows of `labelled_embedding`.
         pool_round: The pool's round.
         options: The strategy's, all of them.
+        bought: What trials have found, by arm.
     """
     random = np.random.default_rng(seed)
 
@@ -115,6 +141,7 @@ def made_pool(
         embedding=rows(LENGTH) if embedding else None,
         labelled_embedding=known if embedding else None,
         cost=_minutes(rows()) if Need.COST in needs else None,
+        bought=dict(bought),
         round=pool_round,
         options=dict(options),
     )

@@ -29,6 +29,10 @@ PROPERTY = settings(
 )
 
 
+MOST_ARM = 64
+"""Most characters of an arm's name."""
+
+
 class StrategyConformance(ABC):
     """Subclass it, set `manifest`, and pytest checks the strategy against the contract.
 
@@ -41,6 +45,8 @@ class StrategyConformance(ABC):
     """The manifest of the strategy under test."""
     score_names: ClassVar[Sequence[str]] = ("entropy",)
     """Names of the scores that a pool has."""
+    arm_names: ClassVar[Sequence[str]] = ("one", "another")
+    """Names of the arms that a pool says were tried."""
     many: ClassVar[int] = 200_000
     """Rows of the big pool."""
     many_seconds: ClassVar[float] = 10.0
@@ -137,6 +143,7 @@ class StrategyConformance(ABC):
         return pools(
             needs=self.manifest.needs,
             names=tuple(self.score_names),
+            arms=tuple(self.arm_names),
             options=self.manifest.options,
         )
 
@@ -163,6 +170,8 @@ def assert_picks_sound(picks: Sequence[Pick], pool: Pool, count: int) -> None:
     for pick in picks:
         assert math.isfinite(pick.score), f"the score of row {pick.index} is {pick.score}"
         assert pick.reason.strip(), f"row {pick.index} was picked without a reason"
+        assert len(pick.arm) <= MOST_ARM, f"row {pick.index} has an arm of {len(pick.arm)} letters"
+        assert pick.arm.isprintable(), f"row {pick.index} has the arm {pick.arm!r}"
 
 
 def arrays_of(pool: Pool) -> dict[str, npt.NDArray[Any]]:

@@ -33,6 +33,7 @@ def get_progress(path: ProjectPath) -> Response:
             forecast=shapes.Forecast.model_validate(report.forecast),
             correction=shapes.Correction.model_validate(report.correction),
             stability=shapes.Stability.model_validate(report.stability),
+            arms=[shapes.Arm.model_validate(each.as_json()) for each in report.arms],
             jobs=[job_shape(report.project, each) for each in report.jobs],
             store_problems=report.store_problems,
             problems=[StoreProblem.model_validate(each) for each in report.problems],

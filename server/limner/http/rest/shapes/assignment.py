@@ -59,6 +59,10 @@ class Assignment(Answered):
     ended_at: Instant | None = Field(description="When it ended.")
     sample: LentSample = Field(description="The sample.")
     strategy: str = Field(description="Which strategy picked it.")
+    arm: str = Field(
+        description="Whose pick it is, where the strategy mixes several ways of picking; `random` "
+        "where it was drawn to measure the others against. Empty where nothing is told apart."
+    )
     score: float | None = Field(description="How much the strategy wanted it; larger is more.")
     reason: str = Field(description="Why it was picked.")
     prediction: Offered | None = Field(description="A prediction to begin with, if there is one.")

@@ -58,7 +58,7 @@ class Job(Answered):
 
     id: int = Field(description="Its id.")
     project: str = Field(description="Name of the project.")
-    kind: str = Field(description="`train`, `score`, `predict` or `review`.")
+    kind: str = Field(description="`train`, `score`, `predict`, `review` or `trial`.")
     state: str = Field(
         description="`queued`, `running`, `succeeded`, `failed` or `cancelled`. A running job goes "
         "back to queued when the server restarts or more urgent work comes."

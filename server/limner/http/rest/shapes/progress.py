@@ -98,6 +98,28 @@ class Stability(Answered):
     is_stable: bool = Field(description="Whether `rounds` is at least 3.")
 
 
+class Arm(Answered):
+    """One way of picking that a strategy mixes with others, and what it has bought."""
+
+    arm: str = Field(description="Its name; `random` for the control arm.")
+    labels: int = Field(description="How many of its picks were labelled.")
+    standing: str = Field(
+        description="`control`; `more` or `less` where the whole interval is above or below 0; "
+        "`open` where trials do not tell yet."
+    )
+    trials: int = Field(description="How many trials have measured it.")
+    compared: int = Field(description="How many of its labels they compared.")
+    measure: str | None = Field(description="What was measured, such as `dice`.")
+    gain: float | None = Field(
+        description="Score points that its labels brought more than as many of the control arm, "
+        "the mean over the trials; null before a trial."
+    )
+    low: float | None = Field(
+        description="Lower end of its 80 % interval; null before there are two trials."
+    )
+    high: float | None = Field(description="Upper end.")
+
+
 class Progress(Answered):
     """How far a project has come."""
 
@@ -115,6 +137,10 @@ class Progress(Answered):
         description="How much annotators still change of what they are offered."
     )
     stability: Stability = Field(description="Whether new versions still say something new.")
+    arms: list[Arm] = Field(
+        description="What the strategy's ways of picking have bought, the control arm first; empty "
+        "where it does not tell several apart."
+    )
     jobs: list[Job] = Field(description="That wait or run, oldest first.")
     store_problems: int = Field(description="How many things in the folder are no usable sample.")
     problems: list[StoreProblem] = Field(description="The first of them.")
