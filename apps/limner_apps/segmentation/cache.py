@@ -54,7 +54,8 @@ class CaseCache:
 
         Returns:
             The image, (channels, *spatial) float32, and the class indices, (*spatial) uint16, with
-            `IGNORED` where the case is not labelled. Either may be memory-mapped, and neither may be written to.
+            `IGNORED` where the case is not labelled. Either may be memory-mapped, and neither may
+            be written to.
 
         Raises:
             UnsuitableInput: The case cannot be learnt from.

@@ -108,7 +108,9 @@ class DescriptionMaps:
         Args:
             box: In voxels.
             labelled: Its uncertainty is worth nothing any more.
-            embedding: As in `describe`, with `sampled` and `extra`.
+            embedding: (d,).
+            sampled: Further maps of the same cells, by the names of their scores.
+            extra: Further scores, of the box.
         """
         rows = tuple(
             slice(a // self.block, -(-b // self.block))
@@ -117,7 +119,8 @@ class DescriptionMaps:
         open_share = 1.0 - known_share(labelled, self._shape, self.block)[rows]
         maps = {**dict(zip(SCORES, self._maps, strict=False)), **sampled}
         scores = {
-            name: _unit(float((each[rows] * open_share).mean())) for name, each in maps.items()
+            name: float(np.clip((each[rows] * open_share).mean(), 0.0, 1.0))
+            for name, each in maps.items()
         }
         products = self._maps[(slice(4 + self._classes, None), *rows)] * open_share
         fractions = self._maps[(slice(3, 4 + self._classes), *rows)]
@@ -129,10 +132,6 @@ class DescriptionMaps:
             embedding=embedding,
             region=box,
         )
-
-
-def _unit(value: float) -> float:
-    return min(max(value, 0.0), 1.0)
 
 
 def block_means(values: npt.NDArray[Any], block: int) -> npt.NDArray[Any]:

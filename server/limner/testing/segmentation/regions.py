@@ -114,7 +114,7 @@ class RegionChecks(EvaluationChecks):
     def test_evaluation_ignores_what_is_not_labelled(
         self, model: Predicts, held_out: list[Case]
     ) -> None:
-        """Whatever the label holds there, the figures are the same; and it is not all that counts."""
+        """Whatever the label holds there, the figures are the same."""
         noise, background = (
             self.evaluated(model, [half_labelled(each, outside=outside) for each in held_out])
             for outside in (None, 0)
