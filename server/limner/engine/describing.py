@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from limner.engine.crew import Crew
+from limner.engine.interface import PartWanted
 from limner.engine.messages import Command, Describe, DescribePixels, ModelSource, Warm
 from limner.engine.tickets import Ticket
 from limner.engine.waiting import attend, stopped
@@ -29,6 +30,7 @@ def describe_images(
     limit_s: float,
     watch: Watch,
     each: Callable[[int, Described | Exception], None],
+    parts: Mapping[int, PartWanted],
 ) -> None:
     """Describe images one by one; see `Engine.describe`.
 
@@ -39,9 +41,13 @@ def describe_images(
         limit_s: Longest time for one image.
         watch: Told nothing, asked whether to stop.
         each: Takes the answers as they come.
+        parts: By number, of which images a part is asked for.
     """
     attend(crew.learning, Ticket(Warm(model=model), limit_s=limit_s), watch)
-    commands = ((number, Describe(model=model, image=image)) for number, image in images)
+    commands = (
+        (number, Describe(model=model, image=image, part=parts.get(number)))
+        for number, image in images
+    )
     _one_by_one(crew, commands, limit_s, watch, each)
 
 

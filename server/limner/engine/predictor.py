@@ -86,6 +86,8 @@ def describe(command: Describe, models: WarmModels, ahead: ReadAhead) -> Describ
         raise PluginFailed(f"{app_words(source.app)} has a model that cannot describe.")
     image = ahead.take(command.image)
     request = PredictRequest()
+    if command.part is not None:
+        request = PredictRequest(region=command.part.size, labelled=command.part.labelled)
     with foreign_code(app_words(source.app), "describe"):
         answer = model.describe(image, request)
     with contract(app_words(source.app), "describe"):

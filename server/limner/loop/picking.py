@@ -21,6 +21,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from limner.loop.regions import restored
+from limner.plugin import Region
 from limner.records import assignments as assignment_rows
 from limner.records import counts
 from limner.records import queue as queue_rows
@@ -53,6 +55,8 @@ class Choice:
     reason: str
     position: int | None
     """Its place in the queue; None where it did not come from there."""
+    region: Region | None = None
+    """The part that is worth most to the model; None where it says none."""
 
 
 def orders(settings: ProjectSettings) -> tuple[str, ...]:
@@ -96,6 +100,7 @@ def choose(
             score=picked.score,
             reason=picked.reason,
             position=picked.position,
+            region=restored(picked.region),
         )
     sample = sample_rows.first_drawn(tx, *who)
     if sample is not None:

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 FILE_NAME = "limner.sqlite"
 """Name of the database file in the server's home."""
 
-HEAD = "0006"
+HEAD = "0007"
 """Newest migration. Known here so that an ordinary start need not import Alembic."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")

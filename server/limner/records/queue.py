@@ -26,6 +26,7 @@ class Queued:
     strategy: str
     score: float | None
     reason: str
+    region: dict[str, list[int]] | None = None
 
 
 _PICK = (
@@ -33,6 +34,7 @@ _PICK = (
     queue.c.strategy.label("queue_strategy"),
     queue.c.score.label("queue_score"),
     queue.c.reason.label("queue_reason"),
+    queue.c.region.label("queue_region"),
 )
 
 
@@ -65,6 +67,7 @@ def first(tx: Connection, project_id: int, annotator: str, readings: int) -> Que
         strategy=columns.pop("queue_strategy"),
         score=columns.pop("queue_score"),
         reason=columns.pop("queue_reason"),
+        region=columns.pop("queue_region"),
         sample=Sample(**columns),
     )
 
@@ -122,6 +125,7 @@ def replace(tx: Connection, project_id: int, entries: Sequence[QueueEntry]) -> i
                     "score": each.score,
                     "reason": each.reason[:500],
                     "model_id": each.model_id,
+                    "region": each.region,
                 }
                 for position, each in enumerate(entries)
             ],
@@ -172,5 +176,6 @@ def _insert(tx: Connection, project_id: int, entry: QueueEntry, position: int) -
             score=entry.score,
             reason=entry.reason,
             model_id=entry.model_id,
+            region=entry.region,
         )
     )

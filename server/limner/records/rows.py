@@ -167,6 +167,10 @@ class Label:
     note: str
     tag: str
     created_at: float
+    region: dict[str, list[int]] | None = None
+    regions: list[dict[str, list[int]]] | None = None
+    submitted_sha256: str | None = None
+    submitted_format: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +203,7 @@ class Assignment:
     created_at: float
     expires_at: float
     ended_at: float | None
+    region: dict[str, list[int]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +215,7 @@ class QueueEntry:
     score: float | None
     reason: str
     model_id: int | None
+    region: dict[str, list[int]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
