@@ -20,7 +20,8 @@ from limner.settings import Limits
 
 @pytest.fixture
 def parts(house: Any) -> Any:
-    house.project(app="parts", validation_share=0, query_size=[0, 0, 2], strategy="random")
+    settings = {"validation_share": 0, "query_size": [0, 0, 1]}
+    house.projects.create(house.config(app="parts", settings=settings))
     return house
 
 
@@ -42,7 +43,7 @@ def test_an_assignment_names_a_part_that_is_not_labelled_yet(parts: Any) -> None
     first = parts.next()
     region = Region(tuple(first.assignment.region["start"]), tuple(first.assignment.region["stop"]))
     shape = tuple(first.sample.shape)
-    assert region.shape == (*shape[:2], 2)
+    assert region.shape == (*shape[:2], 1)
     parts.submit(first.sample.id, data=drawn(parts, 1), region=region)
     second = parts.next()
     other = Region(
@@ -148,4 +149,4 @@ def sample_part(sample: Any) -> tuple[int, ...]:
 
 
 def exported(house: Any, layout: str) -> zipfile.ZipFile:
-    return zipfile.ZipFile(io.BytesIO(b"".join(house.export.stream("liver", layout))))
+    return zipfile.ZipFile(io.BytesIO(b"".join(house.exports.stream("liver", layout))))

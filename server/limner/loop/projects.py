@@ -371,8 +371,8 @@ class Projects:
         if has_parts:
             raise Conflict(
                 f"Project {known.name!r} has labels of parts of images, which app {app!r} would "
-                "take for whole ones; label those samples whole first, or take an app with the ability "
-                "'regions'."
+                "take for whole ones; label those samples whole first, or take an app with the "
+                "ability 'regions'."
             )
 
     def _check_answers(self, tx: Connection, known: Project, new: ProjectSettings) -> None:

@@ -108,8 +108,10 @@ class RegionChecks(EvaluationChecks):
             request = self.train_request(tmp_path / name, cases, self.brief_effort)
             model = app.load(self.load_request(run(app, request).trained.weights))
             answers.append(model.predict(probe, PredictRequest(probabilities=True)).probabilities)
-        assert answers[0] is not None
-        assert np.array_equal(answers[0], answers[1]), "what is not labelled was learnt from"
+        noise, background = answers
+        assert noise is not None
+        assert background is not None
+        assert np.array_equal(noise, background), "what is not labelled was learnt from"
 
     def test_evaluation_ignores_what_is_not_labelled(
         self, model: Predicts, held_out: list[Case]
