@@ -225,4 +225,5 @@ def _case(source: CaseSource) -> Case:
         load_image=source.image.read,
         load_label=lambda: read_mask(source.label, Limits(), suffix=source.label_format),
         is_new=source.is_new,
+        regions=source.regions,
     )

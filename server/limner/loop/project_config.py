@@ -29,6 +29,7 @@ _NAMES_PLUGINS = {
     "app_options",
     "multi_label",
     "query_size",
+    "readings",
 }
 """Settings that plugins have a say in."""
 
