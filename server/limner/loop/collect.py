@@ -8,7 +8,7 @@ assignment, sample, counts and audit entry are recorded in one transaction.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +20,7 @@ from limner.errors import Conflict, InvalidRequest, LimnerError, NotFound
 from limner.loop.answering import Given, Joined, end_assignments
 from limner.loop.drawn import check_drawn
 from limner.loop.events import Events
+from limner.loop.given_before import given_before
 from limner.loop.projects import Projects
 from limner.loop.regions import checked_region, joined_file, joined_regions, stored, stored_all
 from limner.loop.standing import settle
@@ -309,7 +310,7 @@ class Labels:
             with self._records.read() as tx:
                 fresh = self._sample(tx, project, sample.id)
                 base = None if fresh.label_id is None else label_rows.find(tx, fresh.label_id)
-                known = _given_before(label_rows.of_sample(tx, sample.id), blob, given, region)
+                known = given_before(label_rows.of_sample(tx, sample.id), blob, given, region)
             if known is not None:
                 return Submitted(label=known, created=False)
             before = None if base is None else (self._blobs.path(base.sha256), base.format)
@@ -369,7 +370,7 @@ class Labels:
             raise _Overtaken
         assignment_id, note = end_assignments(tx, sample, given, now)
         labels = label_rows.of_sample(tx, sample.id)
-        known = None if given.joined is not None else _given_before(labels, blob, given)
+        known = None if given.joined is not None else given_before(labels, blob, given)
         is_draft = known is not None and known.state == LabelState.DRAFT
         submits = given.state is LabelState.SUBMITTED
         # A draft that somebody's label has overtaken becomes a version of its own, the newest.
@@ -436,33 +437,6 @@ class Labels:
 
 class _Overtaken(Exception):
     """Another label came while one was being joined with the label before."""
-
-
-def _given_before(
-    labels: Sequence[Label], blob: Blob, given: Given, region: Region | None = None
-) -> Label | None:
-    """Return the label that is given once more: the author's newest, if it has the same bytes.
-
-    What a tag names must be what was given under it last, whoever gave it. A label that was
-    rejected or taken back does not stand: who gives its bytes again means them to count.
-    """
-    same_tag = (each for each in labels if each.tag == given.tag)
-    newest = next((each for each in same_tag if given.tag or each.author == given.author), None)
-    if newest is None or newest.state == LabelState.REJECTED:
-        return None
-    is_part = newest.submitted_sha256 is not None
-    file = (
-        (newest.submitted_sha256, newest.submitted_format)
-        if is_part
-        else (newest.sha256, newest.format)
-    )
-    is_same = (newest.author, *file, newest.region) == (
-        given.author,
-        blob.sha256,
-        given.format,
-        stored(region),
-    )
-    return newest if is_same else None
 
 
 def _added(
