@@ -100,6 +100,14 @@ class ProjectSettings(_Settings):
     queue_length: int = Field(
         default=500, ge=1, le=100_000, description="How many picks a strategy leaves."
     )
+    query_size: list[Annotated[int, Field(ge=0, le=100_000)]] | None = Field(
+        default=None,
+        min_length=2,
+        max_length=3,
+        description="Voxels along each axis of the file of the part that an annotator is asked "
+        "for; 0 for the whole of an axis, so `[0, 0, 5]` is five slices. None for whole images. Of "
+        "segmentation, by an app that can (`regions`), with one reading of each sample.",
+    )
     target_score: float | None = Field(
         default=None,
         ge=0,

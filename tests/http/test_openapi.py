@@ -39,6 +39,7 @@ ROUTES = {
     "POST /projects/{project}/samples/{sample}/labels",
     "GET /projects/{project}/samples/{sample}/labels",
     "GET /labels/{label}/content",
+    "GET /labels/{label}/submitted",
     "POST /labels/{label}/approve",
     "POST /labels/{label}/reject",
     "GET /projects/{project}/jobs",

@@ -43,13 +43,17 @@ SHAPE = (5, 4, 3)
 AFFINE = np.diag([-1.0, -1.0, 2.0, 1.0])
 
 PLUGIN = """
-from limner.plugin import AppManifest, Need, Option, StrategyManifest, Task
+from limner.plugin import Ability, AppManifest, Need, Option, StrategyManifest, Task
 
 manifests = [
     AppManifest(name="outline", version="1", factory=":make", task=Task.SEGMENTATION,
                 dimensions=frozenset({2, 3}), abilities=frozenset(), title="Outlines",
                 licence="Apache-2.0", max_classes=3,
                 options={"depth": Option(default=2, help="How deep.", minimum=1, maximum=5)}),
+    AppManifest(name="parts", version="1", factory=":make", task=Task.SEGMENTATION,
+                dimensions=frozenset({2, 3}),
+                abilities=frozenset({Ability.DESCRIBE, Ability.TRAIN, Ability.REGIONS}),
+                title="Outlines of parts", licence="Apache-2.0"),
     AppManifest(name="objects", version="1", factory=":make", task=Task.INSTANCES,
                 dimensions=frozenset({2, 3}), abilities=frozenset(), title="Objects",
                 licence="Apache-2.0"),

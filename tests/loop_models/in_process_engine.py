@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
-from limner.engine import CaseSource, ModelRef, Priority, TrainTask, WorkerStatus
+from limner.engine import CaseSource, ModelRef, PartWanted, Priority, TrainTask, WorkerStatus
 from limner.images import ImageSource, read_mask
 from limner.images.descriptors import descriptors
 from limner.plugin import (
@@ -152,6 +153,7 @@ class InProcessEngine:
         images: Sequence[tuple[int, ImageSource]],
         watch: Watch,
         each: Callable[[int, Described | Exception], None],
+        parts: Mapping[int, PartWanted] = MappingProxyType({}),
     ) -> None:
         loaded = self._load(model)
         for number, image in images:
@@ -159,7 +161,12 @@ class InProcessEngine:
             try:
                 self._called("describe", number)
                 self._called(f"describe/{number}", number)
-                each(number, loaded.describe(image.read(), PredictRequest()))
+                part = parts.get(number)
+                request = PredictRequest(
+                    region=None if part is None else part.size,
+                    labelled=() if part is None else part.labelled,
+                )
+                each(number, loaded.describe(image.read(), request))
             except LimnerError as error:
                 each(number, error)
 
@@ -218,4 +225,5 @@ def _case(source: CaseSource) -> Case:
         load_image=source.image.read,
         load_label=lambda: read_mask(source.label, Limits(), suffix=source.label_format),
         is_new=source.is_new,
+        regions=source.regions,
     )

@@ -364,7 +364,7 @@ def _trained(make_lab: MakeLab, **settings: Any) -> Any:
 
 
 def _dies_after(describe: Any, count: int) -> Any:
-    def dying(model: Any, images: Any, watch: Any, each: Any) -> None:
+    def dying(model: Any, images: Any, watch: Any, each: Any, parts: Any) -> None:
         describe(model, images[:count], watch, each)
         raise WorkerDied("The learner ended three times in a row.")
 

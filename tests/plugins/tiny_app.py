@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -34,12 +35,15 @@ from limner.plugin import (
     Prediction,
     PredictRequest,
     Progress,
+    Region,
     Stopped,
     Task,
     Trained,
     TrainRequest,
     UnsuitableInput,
     Watch,
+    cut_to,
+    inside,
 )
 
 FAILURES = ("", "raise", "hang", "exit", "nan", "shape", "memory", "eat")
@@ -53,7 +57,7 @@ manifest = AppManifest(
     factory=":TinyApp",
     task=Task.SEGMENTATION,
     dimensions=frozenset({2, 3}),
-    abilities=frozenset({Ability.DESCRIBE, Ability.TRAIN, Ability.EVALUATE}),
+    abilities=frozenset({Ability.DESCRIBE, Ability.TRAIN, Ability.EVALUATE, Ability.REGIONS}),
     title="Intensity of each class",
     licence="Apache-2.0",
     options={
@@ -170,7 +174,12 @@ class TinyModel:
         wanted = PredictRequest(probabilities=True, seed=request.seed)
         full = self.predict(image, wanted)
         assert full.probabilities is not None
-        description = _describe(full.probabilities, image)
+        box = None if request.region is None else _box(full.probabilities, request)
+        if box is None:
+            description = _describe(full.probabilities, image)
+        else:
+            within = full.probabilities[(slice(None), *box.slices)]
+            description = replace(_describe(within, image), region=box)
         if not request.probabilities:
             full = Prediction(answer=full.answer)
         return Described(prediction=full, description=description)
@@ -189,7 +198,8 @@ class TinyModel:
                     f"The label of {case.id} has shape {label.shape}, its image "
                     f"{answer.array.shape}."
                 )
-            dice = _dice(answer.array, label, self._schema)
+            known = _known(case, label.shape)
+            dice = _dice(answer.array[known], label[known], self._schema)
             by_case[case.id] = float(np.mean(list(dice.values()))) if dice else 1.0
             for name, score in dice.items():
                 by_class[name].append(score)
@@ -222,6 +232,31 @@ class TinyModel:
             answer[:] = np.nan
         shaped: FloatArray = answer.reshape(len(mean), *image.shape)
         return shaped
+
+
+def _box(probabilities: FloatArray, request: PredictRequest) -> Region:
+    """The box of a coarse grid with the largest mean entropy, apart from what is labelled."""
+    shape = probabilities.shape[1:]
+    size = cut_to(request.region or (), shape)
+    entropy = -(probabilities * np.log(np.clip(probabilities, 1e-12, 1))).sum(axis=0)
+    starts = [
+        sorted({*range(0, have - n, n), have - n}) for n, have in zip(size, shape, strict=True)
+    ]
+    boxes = [
+        Region(start, tuple(a + n for a, n in zip(start, size, strict=True)))
+        for start in product(*starts)
+    ]
+    free = [each for each in boxes if not any(each.overlaps(one) for one in request.labelled)]
+    return max(free or boxes, key=lambda each: float(entropy[each.slices].mean()))
+
+
+def _known(case: Case, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Which voxels of a case are labelled (*spatial)."""
+    if case.regions is None:
+        return np.ones(shape, dtype=bool)
+    if not all(each.lies_in(shape) for each in case.regions):
+        raise UnsuitableInput(f"A region of {case.id} does not lie on its image of shape {shape}.")
+    return inside(case.regions, shape)
 
 
 def _describe(probabilities: FloatArray, image: Image) -> Description:
@@ -281,7 +316,8 @@ def _features_of(
             f"The label of {case.id} has shape {label.shape}, its image {image.shape}."
         )
     features = _standardised(image).reshape(image.channels, -1).T
-    return features, np.searchsorted(schema.values, label.ravel())
+    known = _known(case, label.shape).ravel()
+    return features[known], np.searchsorted(schema.values, label.ravel()[known])
 
 
 def _label_of(case: Case, schema: LabelSchema) -> npt.NDArray[np.integer]:
@@ -289,7 +325,8 @@ def _label_of(case: Case, schema: LabelSchema) -> npt.NDArray[np.integer]:
     label = case.load_label()
     if not isinstance(label, Mask):
         raise UnsuitableInput(f"The label of {case.id} is a {type(label).__name__}, no mask.")
-    unknown = sorted(set(np.unique(label.array).tolist()) - set(schema.values))
+    known = label.array[_known(case, label.array.shape)]
+    unknown = sorted(set(np.unique(known).tolist()) - set(schema.values))
     if unknown:
         raise UnsuitableInput(
             f"The label of {case.id} holds {unknown}; the schema has {schema.values}."

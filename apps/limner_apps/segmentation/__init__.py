@@ -8,7 +8,7 @@ manifest = AppManifest(
     factory="limner_apps.segmentation.app:SegmentationApp",
     task=Task.SEGMENTATION,
     dimensions=frozenset({2, 3}),
-    abilities=frozenset({Ability.DESCRIBE, Ability.TRAIN, Ability.EVALUATE}),
+    abilities=frozenset({Ability.DESCRIBE, Ability.TRAIN, Ability.EVALUATE, Ability.REGIONS}),
     title="Segmentation (U-Net)",
     licence="Apache-2.0",
     options={
@@ -73,7 +73,8 @@ manifest = AppManifest(
             ),
             help="How a map of uncertainty becomes the image's score: the most uncertain patch, "
             "the predicted foreground, the mean of both, the top 2 %, the edges of what is "
-            "predicted, or each predicted class alike.",
+            "predicted, or each predicted class alike. Where a project asks for parts of images, "
+            "the score is the mean over the part.",
         ),
     },
 )

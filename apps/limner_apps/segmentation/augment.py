@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from limner_apps.learning.motion import random_maps
 from limner_apps.learning.shading import shade
+from limner_apps.segmentation.labelled import IGNORED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Augmentation:
 
         Args:
             images: (batch, channels, *spatial) float32, normalised to about zero mean, unit spread.
-            labels: (batch, *spatial) int64, class indices.
+            labels: (batch, *spatial) int64, class indices or `IGNORED`.
             generator: Of the processor, whatever the batch's device.
 
         Returns:
@@ -73,8 +74,15 @@ class Augmentation:
         moved = functional.grid_sample(
             images, grid, mode="bilinear", padding_mode="border", align_corners=False
         )
-        # Outside the image there is nothing to outline: zero is background.
+        # Outside the image there is nothing to outline: zero is background. Outside a view of which
+        # a part is not labelled, nobody knows.
+        is_partial = (labels == IGNORED).flatten(1).any(dim=1)
+        beyond = (is_partial * IGNORED).reshape(-1, *(1,) * (labels.dim() - 1))
         masks = functional.grid_sample(
-            labels[:, None].float(), grid, mode="nearest", padding_mode="zeros", align_corners=False
+            (labels - beyond)[:, None].float(),
+            grid,
+            mode="nearest",
+            padding_mode="zeros",
+            align_corners=False,
         )
-        return moved, masks[:, 0].long()
+        return moved, masks[:, 0].long() + beyond

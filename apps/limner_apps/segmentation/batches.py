@@ -12,12 +12,13 @@ from torch import Tensor
 
 from limner.plugin import FloatArray
 from limner_apps.learning.new_labels import draw_shares
+from limner_apps.segmentation.labelled import IGNORED
 from limner_apps.segmentation.plan import Plan
 
 _ON_FOREGROUND = 1 / 3
-"""Share of the draws that are placed on a labelled voxel, as in nnU-Net."""
+"""Share of the draws that are placed on a voxel of a class, as in nnU-Net."""
 _POSITIONS = 2_000
-"""Labelled voxels remembered of each class and case."""
+"""Voxels remembered of each class and case, and of what is labelled of a case."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,22 +28,31 @@ class TrainingCase:
     image: FloatArray
     """(channels, *spatial)."""
     labels: npt.NDArray[np.uint16]
-    """(*spatial), class indices."""
+    """(*spatial), class indices, `IGNORED` where nothing is labelled."""
     positions: tuple[npt.NDArray[np.int64], ...]
     """For each class that occurs, (n, spatial axes) voxels of it."""
     is_new: bool
+    labelled: npt.NDArray[np.int64] | None = None
+    """(n, spatial axes) voxels of what is labelled, where that is a part: every view has one."""
 
     @classmethod
     def of(cls, image: FloatArray, labels: npt.NDArray[np.uint16], is_new: bool) -> TrainingCase:
         """Remember where the classes are."""
         flat = labels.reshape(-1)
-        foreground = np.flatnonzero(flat)
-        positions = []
-        for index in np.unique(flat[foreground]):
-            inside = foreground[flat[foreground] == index]
-            inside = inside[:: max(1, len(inside) // _POSITIONS)]
-            positions.append(np.stack(np.unravel_index(inside, labels.shape), axis=1))
-        return cls(image, labels, tuple(positions), is_new)
+        known = flat != IGNORED
+        foreground = np.flatnonzero((flat != 0) & known)
+        positions = [
+            _some(foreground[flat[foreground] == index], labels.shape)
+            for index in np.unique(flat[foreground])
+        ]
+        labelled = None if known.all() else _some(np.flatnonzero(known), labels.shape)
+        return cls(image, labels, tuple(positions), is_new, labelled)
+
+
+def _some(places: npt.NDArray[np.int64], shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Return (n, spatial axes) of some places in a flattened array, evenly drawn."""
+    places = places[:: max(1, len(places) // _POSITIONS)]
+    return np.stack(np.unravel_index(places, shape), axis=1)
 
 
 class BatchDraw:
@@ -81,6 +91,8 @@ class BatchDraw:
         if case.positions and random.random() < _ON_FOREGROUND:
             voxels = case.positions[random.integers(len(case.positions))]
             centre = voxels[random.integers(len(voxels))]
+        elif case.labelled is not None:
+            centre = case.labelled[random.integers(len(case.labelled))]
         image, labels = case.image, case.labels
         plane, cut = self._plan.plane, self._plan.cut
         if cut is not None:
@@ -97,6 +109,7 @@ class BatchDraw:
             labels,
             [self._plan.patch[axis] for axis in plane],
             None if centre is None else [int(centre[axis]) for axis in plane],
+            0 if case.labelled is None else IGNORED,
             random,
         )
 
@@ -112,9 +125,13 @@ def _crop(
     labels: npt.NDArray[np.uint16],
     size: Sequence[int],
     centre: Sequence[int] | None,
+    beyond: int,
     random: np.random.Generator,
 ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Cut a patch at random or around a voxel; pad what is too small, at random sides."""
+    """Cut a patch at random or around a voxel; pad what is too small, at random sides.
+
+    Beyond the image the label is `beyond`.
+    """
     window, padding = [], []
     for axis, (have, want) in enumerate(zip(labels.shape, size, strict=True)):
         spare = have - want
@@ -129,4 +146,5 @@ def _crop(
             window.append(slice(None))
             padding.append((before, -spare - before))
     cropped = np.pad(image[(slice(None), *window)], [(0, 0), *padding], mode="edge")
-    return cropped, np.pad(labels[tuple(window)], padding).astype(np.int64)
+    drawn = np.pad(labels[tuple(window)], padding, constant_values=beyond)
+    return cropped, drawn.astype(np.int64)

@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from limner.plugin import Case, FloatArray, LabelSchema
 from limner_apps.learning.cache_files import store
+from limner_apps.segmentation.labelled import IGNORED, known_indices
 from limner_apps.segmentation.plan import Plan
-from limner_apps.segmentation.preprocess import encode, preprocess, resize_labels
+from limner_apps.segmentation.preprocess import preprocess, resize_known_labels
 from limner_apps.segmentation.survey import Survey, load_pair, survey_case
 
 
@@ -52,8 +53,9 @@ class CaseCache:
         """Return a case as the network sees it.
 
         Returns:
-            The image, (channels, *spatial) float32, and the class indices, (*spatial) uint16.
-            Either may be memory-mapped, and neither may be written to.
+            The image, (channels, *spatial) float32, and the class indices, (*spatial) uint16, with
+            `IGNORED` where the case is not labelled. Either may be memory-mapped, and neither may
+            be written to.
 
         Raises:
             UnsuitableInput: The case cannot be learnt from.
@@ -66,13 +68,17 @@ class CaseCache:
             return found[0], found[1]
         image, mask = load_pair(case)
         array = preprocess(image, plan, f"Case {case.id}")
-        labels = resize_labels(encode(mask.array, schema), array.shape[1:], len(schema.values))
+        labels = resize_known_labels(
+            known_indices(case, mask.array, schema), array.shape[1:], len(schema.values), IGNORED
+        )
         store(paths[0], lambda file: np.save(file, array))
         store(paths[1], lambda file: np.save(file, labels))
         return array, labels
 
     def _path(self, case: Case, part: str, suffix: str) -> Path:
-        name = hashlib.sha256(case.fingerprint.encode()).hexdigest()[:32]
+        # By its regions too: what is kept of a part of a label must not stand for all of it.
+        key = case.fingerprint if case.regions is None else f"{case.fingerprint}-{case.regions}"
+        name = hashlib.sha256(key.encode()).hexdigest()[:32]
         return self._folder / f"{name}-{part}.{suffix}"
 
 

@@ -16,6 +16,7 @@ from limner.plugin import Case, LabelSchema, Stopped, Watch
 from limner_apps.learning.temperature import fit_temperature
 from limner_apps.segmentation.cache import CaseCache
 from limner_apps.segmentation.inference import Inference
+from limner_apps.segmentation.labelled import IGNORED
 from limner_apps.segmentation.metrics import near_foreground
 from limner_apps.segmentation.plan import Plan
 
@@ -42,6 +43,8 @@ def calibrate(
         if watch.should_stop():
             raise Stopped("The training was told to stop while it was being calibrated.")
         image, labels = cache.arrays(case, plan, schema)
+        if (labels == IGNORED).all():
+            continue
         part, truth = _near_labels(inference, np.array(image), np.array(labels), index)
         logits.append(part)
         truths.append(truth)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from limner.plugin import Description, FloatArray
+from limner.plugin import Description, FloatArray, Region, cut_to
 from limner_apps.segmentation.aggregation import aggregate
+from limner_apps.segmentation.boxes import best_start, known_share
 from limner_apps.segmentation.uncertainty import SCORES, class_scores, voxel_maps
 
 _CELLS = 1_000_000
@@ -81,6 +82,55 @@ class DescriptionMaps:
             class_scores=class_scores(products, np.ones((), dtype=np.float32), box),
             class_fractions=fractions.astype(np.float32),
             embedding=embedding,
+        )
+
+    def best_box(self, size: Sequence[int], labelled: Sequence[Region]) -> Region:
+        """Return the box of a size with the most entropy in what is not labelled yet.
+
+        Args:
+            size: In voxels; cut to the image.
+            labelled: What the box must not overlap, as long as there is room.
+        """
+        return best_start(
+            self._maps[0], self._shape, self.block, cut_to(size, self._shape), labelled
+        )
+
+    def describe_box(
+        self,
+        box: Region,
+        labelled: Sequence[Region],
+        embedding: FloatArray,
+        sampled: Mapping[str, FloatArray],
+        extra: Mapping[str, float],
+    ) -> Description:
+        """Average what was collected over a box, what is labelled left out.
+
+        Args:
+            box: In voxels.
+            labelled: Its uncertainty is worth nothing any more.
+            embedding: (d,).
+            sampled: Further maps of the same cells, by the names of their scores.
+            extra: Further scores, of the box.
+        """
+        rows = tuple(
+            slice(a // self.block, -(-b // self.block))
+            for a, b in zip(box.start, box.stop, strict=True)
+        )
+        open_share = 1.0 - known_share(labelled, self._shape, self.block)[rows]
+        maps = {**dict(zip(SCORES, self._maps, strict=False)), **sampled}
+        scores = {
+            name: float(np.clip((each[rows] * open_share).mean(), 0.0, 1.0))
+            for name, each in maps.items()
+        }
+        products = self._maps[(slice(4 + self._classes, None), *rows)] * open_share
+        fractions = self._maps[(slice(3, 4 + self._classes), *rows)]
+        fractions = fractions.reshape(1 + self._classes, -1).sum(axis=1, dtype=np.float64)
+        return Description(
+            scores={**scores, **extra},
+            class_scores=np.clip(products.reshape(self._classes, -1).mean(axis=1), 0.0, 1.0),
+            class_fractions=(fractions / fractions.sum()).astype(np.float32),
+            embedding=embedding,
+            region=box,
         )
 
 

@@ -12,6 +12,7 @@ from monai.metrics import compute_dice, compute_hausdorff_distance
 
 from limner.plugin import FloatArray
 from limner_apps.segmentation.aggregation import dilate
+from limner_apps.segmentation.labelled import IGNORED
 
 _BINS = 15
 _REACH = 3
@@ -71,9 +72,10 @@ def class_hd95(
 
 
 def near_foreground(truth: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Return where calibration is measured: the dilated label; everywhere when that is empty."""
-    foreground = truth > 0
-    return dilate(foreground, _REACH) if foreground.any() else np.ones(truth.shape, dtype=bool)
+    """Return where calibration is measured: the dilated label; all that is labelled when empty."""
+    known: npt.NDArray[np.bool_] = truth != IGNORED
+    foreground = (truth > 0) & known
+    return dilate(foreground, _REACH) & known if foreground.any() else known
 
 
 def negative_log_likelihood(probabilities: FloatArray, truth: npt.NDArray[Any]) -> float:

@@ -27,10 +27,11 @@ from limner.plugin import (
 )
 from limner_apps.segmentation import metrics
 from limner_apps.segmentation.inference import Inference
+from limner_apps.segmentation.labelled import IGNORED, known_indices
 from limner_apps.segmentation.maps import DescriptionMaps
 from limner_apps.segmentation.options import Options
 from limner_apps.segmentation.plan import Plan
-from limner_apps.segmentation.preprocess import encode, preprocess
+from limner_apps.segmentation.preprocess import preprocess
 from limner_apps.segmentation.sampling import sampled
 from limner_apps.segmentation.survey import load_pair
 from limner_apps.segmentation.weights import Weights, build_network
@@ -83,11 +84,14 @@ class SegmentationModel:
 
         Scores: `entropy`, `margin` and `least_confidence`, and where the option `samples` asks for
         sampled predictions also `bald`, `variation_ratio`, `variance` and `dice_disagreement`;
-        aggregated as the option `aggregation` says.
+        aggregated as the option `aggregation` says. Where a part of the image is asked for, it is
+        the box with the largest mean entropy, and every score is the mean over it of what is not
+        labelled yet.
         """
         shape, classes = tuple(image.shape), len(self._schema.classes)
         maps = DescriptionMaps(shape, classes)
         prediction, embedding = self._predict(image, request, maps.add, maps.block)
+        box = maps.best_box(request.region, request.labelled) if request.region else None
         more: dict[str, FloatArray] = {}
         extra = {}
         if self._options.samples:
@@ -102,7 +106,11 @@ class SegmentationModel:
                 mirrored=self._plan.mirrored,
                 temperature=self._temperature,
                 seed=request.seed,
+                within=(slice(None),) * len(shape) if box is None else box.slices,
             )
+        if box is not None:
+            description = maps.describe_box(box, request.labelled, embedding, more, extra)
+            return Described(prediction=prediction, description=description)
         patch = [
             max(_SMALLEST_PATCH, round(_PATCH_SHARE * size * planned / own))
             for size, planned, own in zip(
@@ -115,7 +123,9 @@ class SegmentationModel:
     def evaluate(self, cases: Sequence[Case], watch: Watch) -> Evaluation:
         """Measure Dice, surface distance and calibration; see `limner.plugin.Evaluates`.
 
-        A class that is in neither label nor prediction of any case has no class score.
+        A class that is in neither label nor prediction of any case has no class score. Of a case
+        that is labelled in part only that part counts, and no distance: where a part ends there is
+        no surface.
         """
         dice, distances, likelihoods, errors = [], [], [], []
         classes = len(self._schema.classes)
@@ -125,12 +135,17 @@ class SegmentationModel:
             watch.progress(Progress(step=index, total=len(cases), message="evaluating"))
             image, label = load_pair(case)
             try:
-                truth = encode(label.array, self._schema)
+                truth = known_indices(case, label.array, self._schema)
             except UnsuitableInput as error:
                 raise UnsuitableInput(f"Case {case.id}: {error}") from error
             predicted, likelihood, gap = self._measure(image, truth)
+            predicted[truth == IGNORED] = IGNORED
             dice.append(metrics.class_dice(predicted, truth, classes))
-            distances.append(metrics.class_hd95(predicted, truth, classes, image.spacing))
+            distances.append(
+                metrics.class_hd95(predicted, truth, classes, image.spacing)
+                if case.regions is None
+                else np.full(classes, np.nan)
+            )
             likelihoods.append(likelihood)
             errors.append(gap)
         watch.progress(Progress(step=len(cases), total=len(cases), message="evaluated"))

@@ -149,6 +149,22 @@ def encode(mask: npt.NDArray[Any], schema: LabelSchema) -> npt.NDArray[np.uint16
     return indices.astype(np.uint16)
 
 
+def resize_known_labels(
+    labels: npt.NDArray[np.uint16], shape: Sequence[int], classes: int, ignored: int
+) -> npt.NDArray[np.uint16]:
+    """Resample class indices of which some are `ignored`: that is where most of a voxel is so.
+
+    Some voxel stays labelled, however thin what is labelled.
+    """
+    unknown = labels == ignored
+    if tuple(shape) == labels.shape or not unknown.any():
+        return resize_labels(labels, shape, classes)
+    answer = resize_labels(labels, shape, classes)
+    share = resize(torch.from_numpy(unknown.astype(np.float32))[None], shape)[0].numpy()
+    answer[share > max(0.5, float(share.min()))] = ignored
+    return answer
+
+
 def resize_labels(
     labels: npt.NDArray[np.uint16], shape: Sequence[int], classes: int
 ) -> npt.NDArray[np.uint16]:

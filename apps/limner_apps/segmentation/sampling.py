@@ -54,6 +54,7 @@ def sampled(
     mirrored: Sequence[int],
     temperature: float,
     seed: int,
+    within: tuple[slice, ...],
 ) -> tuple[dict[str, FloatArray], float]:
     """Predict several times.
 
@@ -68,6 +69,7 @@ def sampled(
         mirrored: Spatial axes that training mirrors.
         temperature: Of the calibration.
         seed: Decides what is dropped or altered.
+        within: The part of the image where the outlines are compared.
 
     Returns:
         Maps by name, of cells, as `SampledMaps` gives them; and the disagreement of the outlines.
@@ -87,7 +89,7 @@ def sampled(
             mask, probabilities = _predicted(
                 inference, view, shape, (1 + classes, *cells), block, temperature
             )
-            masks.append(np.flip(mask, axes))
+            masks.append(np.flip(mask, axes)[within])
             maps.add(np.flip(probabilities, tuple(1 + axis for axis in axes)))
     finally:
         inference.draw_dropout(None)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from limner.plugin import Case, Image, LabelSchema, Mask, UnsuitableInput
 from limner_apps.learning.images import check_image
+from limner_apps.segmentation.labelled import labelled_voxels
 
 _KEPT = 500
 """Foreground intensities kept of each channel; enough for percentiles over many cases."""
@@ -29,7 +30,7 @@ class Survey:
     whole: bool
     """Whether the intensities are 8-bit whole numbers, as photographs have them."""
     voxels: tuple[tuple[int, int], ...]
-    """(value, count) of every value in the label, background too."""
+    """(value, count) of every value in what is labelled, background too."""
     foreground: tuple[tuple[float, ...], ...]
     """Per channel, some intensities inside the foreground; only of `CT`."""
 
@@ -58,7 +59,10 @@ def survey_case(case: Case) -> Survey:
         UnsuitableInput: The case cannot be learnt from; the message names it.
     """
     image, mask = load_pair(case)
-    values, counts = np.unique(mask.array, return_counts=True)
+    labelled = labelled_voxels(case, mask.array.shape)
+    known = mask.array if labelled is None else mask.array[labelled]
+    values, counts = np.unique(known, return_counts=True)
+    drawn = mask.array if labelled is None else np.where(labelled, mask.array, 0)
     return Survey(
         shape=tuple(image.shape),
         spacing=tuple(float(s) for s in image.spacing),
@@ -66,7 +70,7 @@ def survey_case(case: Case) -> Survey:
         modality=image.modality.upper(),
         whole=image.array.dtype == np.uint8,
         voxels=tuple((int(v), int(n)) for v, n in zip(values, counts, strict=True)),
-        foreground=_foreground(image.array, mask.array, case) if image.modality == "CT" else (),
+        foreground=_foreground(image.array, drawn, case) if image.modality == "CT" else (),
     )
 
 

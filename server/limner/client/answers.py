@@ -132,6 +132,15 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """A part of an image: a box of voxels, on the axes of the file."""
+
+    start: tuple[int, ...]
+    stop: tuple[int, ...]
+    """One past the last voxel along each axis."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """A sample lent to an annotator until a time."""
 
@@ -147,6 +156,8 @@ class Assignment:
     reason: str = ""
     state: str = "held"
     prediction: Offered | None = None
+    region: Region | None = None
+    """The part that is to be labelled; None for all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +184,10 @@ class Label:
     agreement: float | None = None
     """How far the label leaves it as it was, from 0 to 1; None until that is computed."""
     created_at: Time = None
+    region: Region | None = None
+    """The part that was handed in; None for the whole image."""
+    regions: tuple[Region, ...] | None = None
+    """All parts that it is of by now; None for the whole image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -158,6 +159,7 @@ class ProjectHandle:
         seconds: float | None = None,
         state: Literal["draft", "submitted"] = "submitted",
         filename: str | None = None,
+        region: answers.Region | None = None,
     ) -> answers.Label:
         """Hand in a label, streamed from a file. When this returns, the label is on the disk.
 
@@ -170,8 +172,16 @@ class ProjectHandle:
             seconds: How long it took to draw.
             state: A draft does not end the assignment and is not trained on.
             filename: Names the format where `label` is a stream, such as `mask.nii.gz`.
+            region: The part that it is of, such as `Assignment.region`; None for the whole image,
+                whatever part was asked for.
         """
-        given = {"annotator": annotator, "assignment": assignment, "seconds": seconds}
+        given: dict[str, object] = {
+            "annotator": annotator,
+            "assignment": assignment,
+            "seconds": seconds,
+        }
+        if region is not None:
+            given["region"] = json.dumps({"start": region.start, "stop": region.stop})
         form = {name: str(value) for name, value in given.items() if value is not None}
         with ExitStack() as stack:
             call = Call(

@@ -8,6 +8,7 @@ costs as much memory as the answer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,9 @@ from limner.plugin import (
     Mask,
     Prediction,
     PredictRequest,
+    Region,
     Task,
+    cut_to,
     window,
 )
 
@@ -94,9 +97,9 @@ def checked_described(
     if not isinstance(described, Described):
         raise Broken(f"the answer is a {type(described).__name__}, not a Described")
     prediction = checked_prediction(described.prediction, image, schema, task, request)
-    return Described(
-        prediction=prediction, description=_checked_description(described.description, schema)
-    )
+    description = _checked_description(described.description, schema)
+    region = _checked_region(described.description.region, image, request)
+    return Described(prediction=prediction, description=replace(description, region=region))
 
 
 def checked_map(given: object, image: Image) -> FloatArray:
@@ -191,6 +194,19 @@ def _checked_description(description: object, schema: LabelSchema) -> Descriptio
         class_fractions=fractions,
         embedding=None if embedding is None else float_array("embedding", embedding, (None,)),
     )
+
+
+def _checked_region(region: object, image: Image, request: PredictRequest) -> Region | None:
+    """Return the part that was asked for; None where none was."""
+    if request.region is None:
+        return None
+    if not isinstance(region, Region):
+        raise Broken(f"a part was asked for and region is a {type(region).__name__}, no Region")
+    if not region.lies_in(image.shape):
+        raise Broken(f"the region {region} does not lie on its image of shape {image.shape}")
+    if region.shape != cut_to(request.region, image.shape):
+        raise Broken(f"the region has the shape {region.shape}; asked for was {request.region}")
+    return region
 
 
 def _check_values(what: str, array: npt.NDArray[Any], schema: LabelSchema) -> None:

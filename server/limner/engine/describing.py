@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from limner.engine.crew import Crew
 from limner.engine.failures import raised
+from limner.engine.interface import PartWanted
 from limner.engine.messages import (
     Command,
     Describe,
@@ -46,6 +47,7 @@ def describe_images(
     limit_s: float,
     watch: Watch,
     each: Callable[[int, Described | Exception], None],
+    parts: Mapping[int, PartWanted],
 ) -> None:
     """Describe images one by one; see `Engine.describe`.
 
@@ -56,10 +58,11 @@ def describe_images(
         limit_s: Longest time for one image.
         watch: Told nothing, asked whether to stop.
         each: Takes the answers as they come.
+        parts: By number, of which images a part is asked for.
     """
     is_together = attend(crew.learning, Ticket(Warm(model=model), limit_s=limit_s), watch)
-    groups = _groups(images) if is_together else ([each] for each in images)
-    commands = ((tuple(n for n, _ in group), _describe(model, group)) for group in groups)
+    groups = _groups(images) if is_together and not parts else ([each] for each in images)
+    commands = ((tuple(n for n, _ in group), _describe(model, group, parts)) for group in groups)
     _one_by_one(crew, commands, limit_s, watch, each)
 
 
@@ -83,11 +86,15 @@ def describe_pixels(
     _one_by_one(crew, commands, limit_s, watch, each)
 
 
-def _describe(model: ModelSource, group: Sequence[tuple[int, ImageSource]]) -> Command:
-    images = tuple(image for _, image in group)
-    if len(images) == 1:
-        return Describe(model=model, image=images[0])
-    return DescribeTogether(model=model, images=images)
+def _describe(
+    model: ModelSource,
+    group: Sequence[tuple[int, ImageSource]],
+    parts: Mapping[int, PartWanted],
+) -> Command:
+    if len(group) == 1:
+        ((number, image),) = group
+        return Describe(model=model, image=image, part=parts.get(number))
+    return DescribeTogether(model=model, images=tuple(image for _, image in group))
 
 
 def _groups(
@@ -143,7 +150,7 @@ def _one_by_one(
                 if isinstance(outcome, Exception):
                     # One of them is to blame: alone, it takes no other with it.
                     pairs = zip(numbers, command.images, strict=True)
-                    alone = [((n,), _describe(command.model, [(n, image)])) for n, image in pairs]
+                    alone = [((n,), Describe(model=command.model, image=i)) for n, i in pairs]
                     coming = itertools.chain(alone, coming)
                     continue
                 for number, answer in zip(numbers, cast(tuple[Any, ...], outcome), strict=True):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from limner.images import ImageSource
@@ -19,6 +20,7 @@ from limner.plugin import (
     Pool,
     Prediction,
     Prompt,
+    Region,
     Trained,
     Watch,
 )
@@ -56,6 +58,16 @@ class CaseSource:
     """Suffix such as `.nii.gz`: content-addressed files carry none."""
     fingerprint: str
     is_new: bool = False
+    regions: tuple[Region, ...] | None = None
+    """What of the image is labelled; None for all of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartWanted:
+    """Which part of an image a description is to find; see `limner.plugin.PredictRequest`."""
+
+    size: tuple[int, ...]
+    labelled: tuple[Region, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +160,11 @@ class Engine(Protocol):
         images: Sequence[tuple[int, ImageSource]],
         watch: Watch,
         each: Callable[[int, Described | Exception], None],
+        parts: Mapping[int, PartWanted] = MappingProxyType({}),
     ) -> None:
         """Describe images one by one, calling `each` with the given number as answers arrive.
+
+        `parts` says by number of which images a part is asked for, and how large.
 
         One image that fails is passed to `each` as its exception; the rest goes on.
         """

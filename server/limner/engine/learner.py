@@ -202,6 +202,7 @@ def _cases(sources: Sequence[CaseSource], schema: LabelSchema, task: Task) -> tu
             load_image=source.image.read,
             load_label=partial(_label, source, schema, task),
             is_new=source.is_new,
+            regions=source.regions,
         )
         for source in sources
     )

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast
 
 from limner.engine.crew import DEFAULT, Crew, CrewKey, crew_key
 from limner.engine.describing import describe_images, describe_pixels
-from limner.engine.interface import CaseSource, ModelRef, Priority, TrainTask, WorkerStatus
+from limner.engine.interface import (
+    CaseSource,
+    ModelRef,
+    PartWanted,
+    Priority,
+    TrainTask,
+    WorkerStatus,
+)
 from limner.engine.messages import (
     AppSource,
     Evaluate,
@@ -164,11 +172,12 @@ class LocalEngine:
         images: Sequence[tuple[int, ImageSource]],
         watch: Watch,
         each: Callable[[int, Described | Exception], None],
+        parts: Mapping[int, PartWanted] = MappingProxyType({}),
     ) -> None:
         """Describe images one by one; see `Engine.describe`."""
         with self._lent(APPS, model.app) as (crew, source):
             limit_s = self._settings.predict_timeout_s
-            describe_images(crew, self._model(model, source), images, limit_s, watch, each)
+            describe_images(crew, self._model(model, source), images, limit_s, watch, each, parts)
 
     def describe_pixels(
         self,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from limner.engine.interface import CaseSource, TrainTask
+from limner.engine.interface import CaseSource, PartWanted, TrainTask
 from limner.images import ImageSource
 from limner.plugin import Json, LabelSchema, Pool, Progress, Prompt, Task
 from limner.registry import PluginSource
@@ -76,6 +76,7 @@ class Describe:
 
     model: ModelSource
     image: ImageSource
+    part: PartWanted | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

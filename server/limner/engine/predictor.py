@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from limner.engine.ahead import ReadAhead
 from limner.engine.answers import checked_described, checked_map, checked_prediction
 from limner.engine.failures import contract, foreign_code, told
+from limner.engine.interface import PartWanted
 from limner.engine.messages import (
     Describe,
     DescribePixels,
@@ -99,7 +100,7 @@ def describe(command: Describe, models: WarmModels, ahead: ReadAhead) -> Describ
         LimnerError: The image cannot be read, or the app failed or broke the contract.
     """
     model = _describing(command.model, models)
-    return _described(command.model, model, ahead.take(command.image))
+    return _described(command.model, model, ahead.take(command.image), command.part)
 
 
 def describe_together(
@@ -145,8 +146,12 @@ def _read(source: ImageSource) -> Image | Failure:
         return told(error)
 
 
-def _described(source: ModelSource, model: Describes, image: Image) -> Described:
+def _described(
+    source: ModelSource, model: Describes, image: Image, part: PartWanted | None = None
+) -> Described:
     request = PredictRequest()
+    if part is not None:
+        request = PredictRequest(region=part.size, labelled=part.labelled)
     with foreign_code(app_words(source.app), "describe"):
         answer = model.describe(image, request)
     with contract(app_words(source.app), "describe"):

@@ -8,8 +8,23 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from limner.plugin import Region
 from limner.records import assignments as assignment_rows
 from limner.records.rows import Assignment, AssignmentState, LabelState, Sample
+from limner.stores.blobs import Blob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """How a label for a part of an image was joined with the label before."""
+
+    region: Region
+    regions: tuple[Region, ...] | None
+    """All that the label is of by now; None for the whole image."""
+    base_id: int | None
+    """The label that it was joined with; None where there was none."""
+    submitted: Blob
+    """The file as it was handed in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +47,8 @@ class Given:
     """What a client wants kept with it."""
     at: float | None = None
     """When it was given; now where nothing is said."""
+    joined: Joined | None = None
+    """What it was joined with, where it was given for a part; None for a whole image."""
 
 
 def end_assignments(

@@ -14,6 +14,7 @@ from limner.loop.events import Events
 from limner.loop.jobs import Jobs
 from limner.loop.picking import Choice, choose, orders, unqueued, why_nothing
 from limner.loop.projects import Projects
+from limner.loop.regions import lent_region, stored
 from limner.loop.texts import checked_annotator, checked_text
 from limner.records import ahead, audit, counts
 from limner.records import assignments as assignment_rows
@@ -305,6 +306,7 @@ class Assignments:
             reason=choice.reason,
             position=choice.position,
             offered=None if offered is None else offered[0],
+            region=stored(lent_region(tx, settings, sample, choice.region)),
             created_at=now,
             expires_at=now + settings.lease_minutes * 60,
         )
@@ -364,6 +366,7 @@ class Assignments:
             reason=assignment.reason,
             model_id=None,
             arm=assignment.arm,
+            region=assignment.region,
         )
         if last:
             added = queue_rows.put_last(tx, project.id, entry)

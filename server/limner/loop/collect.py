@@ -8,8 +8,8 @@ assignment, sample, counts and audit entry are recorded in one transaction.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -17,19 +17,24 @@ from typing import Any, BinaryIO, Protocol
 from sqlalchemy import Connection
 
 from limner.errors import Conflict, InvalidRequest, LimnerError, NotFound
-from limner.loop.answering import Given, end_assignments
+from limner.loop.answering import Given, Joined, end_assignments
 from limner.loop.drawn import check_drawn
 from limner.loop.events import Events
+from limner.loop.given_before import given_before
+from limner.loop.label_versions import added, submitted
 from limner.loop.projects import Projects
+from limner.loop.regions import checked_region, joined_file, joined_regions
 from limner.loop.standing import settle
 from limner.loop.tags import checked_remarks, checked_tag
 from limner.loop.texts import checked_annotator, checked_seconds
 from limner.loop.uploads import received
+from limner.plugin import Region
 from limner.records import audit, remarks
+from limner.records import descriptions as description_rows
 from limner.records import labels as label_rows
 from limner.records import samples as sample_rows
 from limner.records.database import Records
-from limner.records.rows import Assignment, Label, LabelState, Project, Sample, SampleState
+from limner.records.rows import Label, LabelState, Project, Sample, SampleState
 from limner.settings import Limits
 from limner.stores.blobs import Blob, Blobs
 
@@ -103,6 +108,7 @@ class Labels:
         state: str = LabelState.SUBMITTED.value,
         tag: str = "",
         remarks: Mapping[str, Any] | None = None,
+        region: Region | None = None,
     ) -> Submitted:
         """Take a label in; when this returns, it is on disk for good.
 
@@ -122,11 +128,15 @@ class Labels:
             state: `draft` or `submitted`.
             tag: Name of what is kept beside the label itself, always a draft; empty for the label.
             remarks: What the client wants kept with it; the newest ones hold.
+            region: The part of the image that it is of, whatever was lent; None for all of it.
+                What the file holds elsewhere does not count: there the sample's label stays as it
+                is. The file is kept as it came, beside the label that it becomes a part of.
 
         Raises:
             InvalidRequest: A value cannot be used; an `ImageError` when it is the file.
             NotFound: There is no such project or sample.
-            Conflict: The sample's image cannot be read, so no label can be checked against it.
+            Conflict: The sample's image cannot be read, so no label can be checked against it; or
+                a part was labelled of a sample that is labelled whole only.
             StorageFull: The disk is full; nothing was recorded.
         """
         checked_annotator(annotator)
@@ -139,6 +149,8 @@ class Labels:
         with self._records.read() as tx:
             row = self._projects.named(tx, project)
             sample = self._labelable(tx, row, sample_id)
+        if region is not None:
+            self._check_part(row, sample, region, state)
         task = self._projects.task(row)
         with received(file, filename, task, self._blobs, self._limits) as upload:
             note = self._check(row, sample, upload.path, upload.suffix)
@@ -153,6 +165,8 @@ class Labels:
             tag=tag,
             remarks=kept,
         )
+        if region is not None:
+            return self._keep_part(row, sample, blob, given, region)
         return self._keep(row, sample_id, blob, given)
 
     def adopt(
@@ -239,9 +253,15 @@ class Labels:
             return self._found(tx, label_id)[0]
 
     def content(self, label_id: int) -> tuple[Path, Label]:
-        """Return where a label's file lies, byte for byte as it was submitted."""
+        """Return where a label's file lies: as it was submitted, or joined of parts."""
         label = self.get(label_id)
         return self._blobs.path(label.sha256), label
+
+    def submitted_content(self, label_id: int) -> tuple[Path, str, str]:
+        """Return file, SHA-256 and format of a label as it was handed in, before it was joined."""
+        label = self.get(label_id)
+        sha256 = label.submitted_sha256 or label.sha256
+        return self._blobs.path(sha256), sha256, label.submitted_format or label.format
 
     def review(self, label_id: int, state: str, actor: str) -> Label:
         """Approve or reject a label that was submitted.
@@ -273,6 +293,50 @@ class Labels:
             self._audit(tx, project, actor, label)
         self._tell(project, label)
         return label
+
+    def _check_part(self, project: Project, sample: Sample, region: Region, state: str) -> None:
+        """Refuse a label of a part where it would not be understood as one."""
+        checked_region(region, sample)
+        if state == LabelState.DRAFT:
+            raise InvalidRequest(
+                "A draft is kept as it is; give the region when the label is submitted."
+            )
+        if not self._projects.takes_parts(project):
+            raise Conflict(
+                f"App {project.app!r} does not learn from parts of images, or project "
+                f"{project.name!r} asks for several readings; label the whole image."
+            )
+        if sample.is_validation:
+            raise Conflict(
+                f"Sample {sample.id} is of the validation set, whose images are labelled whole; "
+                "submit it without region."
+            )
+
+    def _keep_part(
+        self, project: Project, sample: Sample, blob: Blob, given: Given, region: Region
+    ) -> Submitted:
+        """Join a label of a part with the sample's label, and again where that changed."""
+        source = self._projects.source(project, sample)
+        while True:
+            with self._records.read() as tx:
+                fresh = self._sample(tx, project, sample.id)
+                base = None if fresh.label_id is None else label_rows.find(tx, fresh.label_id)
+                known = given_before(label_rows.of_sample(tx, sample.id), blob, given, region)
+            if known is not None:
+                return Submitted(label=known, created=False)
+            before = None if base is None else (self._blobs.path(base.sha256), base.format)
+            file = (self._blobs.path(blob.sha256), given.format)
+            joined = Joined(
+                region=region,
+                regions=joined_regions(base, region, tuple(sample.shape or ())),
+                base_id=None if base is None else base.id,
+                submitted=blob,
+            )
+            whole = self._blobs.put_bytes(joined_file(file, before, region, source))
+            try:
+                return self._keep(project, sample.id, whole, replace(given, joined=joined))
+            except _Overtaken:
+                continue
 
     def _labelable(self, tx: Connection, project: Project, sample_id: int) -> Sample:
         sample = self._sample(tx, project, sample_id)
@@ -315,9 +379,11 @@ class Labels:
     ) -> tuple[Submitted, bool]:
         """Record a label and all that follows from it; tell whether anything is new."""
         now = self._clock()
+        if given.joined is not None and sample.label_id != given.joined.base_id:
+            raise _Overtaken
         answered, note = end_assignments(tx, sample, given, now)
         labels = label_rows.of_sample(tx, sample.id)
-        known = _given_before(labels, blob, given)
+        known = None if given.joined is not None else given_before(labels, blob, given)
         is_draft = known is not None and known.state == LabelState.DRAFT
         submits = given.state is LabelState.SUBMITTED
         # A draft that somebody's label has overtaken becomes a version of its own, the newest.
@@ -325,10 +391,10 @@ class Labels:
         is_news = created or (submits and is_draft)
         if created:
             version = labels[0].version + 1 if labels else 1
-            label = _added(tx, sample, version, blob, given, answered, note, now)
+            label = added(tx, sample, version, blob, given, answered, note, now)
             labels = [label, *labels]
         elif known is not None:
-            label = _submitted(tx, known, given, answered, note) if is_news else known
+            label = submitted(tx, known, given, answered, note) if is_news else known
             labels = [label if each.id == label.id else each for each in labels]
         values = {"is_validation": True} if given.for_validation and is_news else {}
         if submits:
@@ -342,6 +408,9 @@ class Labels:
                 new_labels=int(is_news),
                 **values,
             )
+        if given.joined is not None:
+            # What was said of the sample is of a part that is labelled by now.
+            description_rows.forget_sample(tx, sample.id)
         if given.remarks:
             remarks.set_on_label(tx, label.id, given.remarks)
         if is_news:
@@ -379,71 +448,5 @@ class Labels:
         self._events.publish("label", project.name, data)
 
 
-def _given_before(labels: Sequence[Label], blob: Blob, given: Given) -> Label | None:
-    """Return the label that is given once more: the author's newest, if it has the same bytes.
-
-    What a tag names must be what was given under it last, whoever gave it. A label that was
-    rejected or taken back does not stand: who gives its bytes again means them to count.
-    """
-    same_tag = (each for each in labels if each.tag == given.tag)
-    newest = next((each for each in same_tag if given.tag or each.author == given.author), None)
-    if newest is None or newest.state == LabelState.REJECTED:
-        return None
-    is_same = (newest.author, newest.sha256, newest.format) == (
-        given.author,
-        blob.sha256,
-        given.format,
-    )
-    return newest if is_same else None
-
-
-def _added(
-    tx: Connection,
-    sample: Sample,
-    version: int,
-    blob: Blob,
-    given: Given,
-    answered: Assignment | None,
-    note: str,
-    now: float,
-) -> Label:
-    return label_rows.add(
-        tx,
-        project_id=sample.project_id,
-        sample_id=sample.id,
-        version=version,
-        state=given.state.value,
-        author=given.author,
-        seconds=given.seconds,
-        sha256=blob.sha256,
-        size_bytes=blob.size_bytes,
-        format=given.format,
-        assignment_id=None if answered is None else answered.id,
-        adopted_from=given.adopted_from,
-        note=note[:500],
-        tag=given.tag,
-        compared_with=_offered(given, answered),
-        created_at=now if given.at is None else given.at,
-    )
-
-
-def _offered(given: Given, answered: Assignment | None) -> int | None:
-    """Return the number of the version that a label is to be compared with, if it is."""
-    is_draft = given.state is LabelState.DRAFT
-    return None if answered is None or is_draft else answered.offered
-
-
-def _submitted(
-    tx: Connection, draft: Label, given: Given, answered: Assignment | None, note: str
-) -> Label:
-    """Make a draft submitted, as it is."""
-    seconds = draft.seconds if given.seconds is None else given.seconds
-    state = LabelState.SUBMITTED.value
-    return label_rows.change(
-        tx,
-        draft.id,
-        state=state,
-        seconds=seconds,
-        note=note[:500],
-        compared_with=_offered(given, answered),
-    )
+class _Overtaken(Exception):
+    """Another label came while one was being joined with the label before."""

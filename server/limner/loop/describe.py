@@ -6,12 +6,12 @@ A sample that fails is counted and left out; the others go on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
 
-from limner.engine import Engine, ModelRef, Priority
+from limner.engine import Engine, ModelRef, PartWanted, Priority
 from limner.errors import EngineError, LimnerError
 from limner.images import ImageSource
 from limner.loop.job_run import JobRun
@@ -68,6 +68,10 @@ class Describer:
     ref: ModelRef
     describes: bool
     """Whether the app can describe; where it cannot, predictions alone are made."""
+    asked: str = ""
+    """Which parts of images are asked for, as `limner.loop.regions.asked_text` names them."""
+    parts: Callable[[Sequence[Sample]], Mapping[int, PartWanted]] = lambda samples: {}
+    """Says of samples which part each is to have found, by id."""
     storing: Storing = field(default_factory=Storing)
 
     def __enter__(self) -> Self:
@@ -113,7 +117,8 @@ class Describer:
     ) -> None:
         if self.describes:
             pairs = [(each.id, sources[each.id]) for each in samples]
-            self.engine.describe(self.ref, pairs, Quiet(run), answers.__setitem__)
+            parts = self.parts(samples)
+            self.engine.describe(self.ref, pairs, Quiet(run), answers.__setitem__, parts)
             return
         for each in samples:
             run.check()
@@ -146,7 +151,7 @@ class Describer:
             except LimnerError as error:
                 tally.miss(sample, error)
         if made:
-            self.files.store(self.project.id, self.version.id, made)
+            self.files.store(self.project.id, self.version.id, made, asked=self.asked)
             tally.described += len(made)
 
     def _made(self, sample: Sample, source: ImageSource, answer: Described | Prediction) -> Made:

@@ -25,6 +25,7 @@ from limner.loop.export_masks import Decathlon, NnUnet
 from limner.loop.export_names import UniqueNames
 from limner.loop.export_pairs import Pairs
 from limner.loop.projects import Projects
+from limner.loop.regions import of_label
 from limner.plugin import Task
 from limner.records import labels as label_rows
 from limner.records.database import Records
@@ -131,7 +132,12 @@ class Exports:
                 with ExitStack() as opened:
                     try:
                         stored = self._blobs.path(label.sha256)
-                        parts = layout.parts(name, source, stored, label.format)
+                        regions = of_label(label)
+                        parts = (
+                            layout.parts(name, source, stored, label.format)
+                            if regions is None
+                            else layout.partial(name, source, stored, label.format, regions)
+                        )
                         # All are open before the first is written: no half a sample in the zip.
                         files = [(each.name, opened.enter_context(each.open())) for each in parts]
                     except (LimnerError, OSError) as error:

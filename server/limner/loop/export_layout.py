@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from limner.errors import Conflict
 from limner.images import ImageSource
-from limner.plugin import LabelSchema
+from limner.plugin import LabelSchema, Region
 from limner.records.rows import Sample
 
 
@@ -50,6 +51,22 @@ class Layout(ABC):
         Raises:
             ImageError: The image or the label cannot be read, or not be told in this layout.
         """
+
+    def partial(
+        self,
+        name: str,
+        source: ImageSource,
+        label: Path,
+        label_format: str,
+        regions: Sequence[Region],
+    ) -> list[Part]:
+        """Return the files of one sample that is labelled in these regions only.
+
+        Raises:
+            ImageError: As in `parts`.
+            Conflict: This layout cannot say that a part is not labelled.
+        """
+        raise Conflict("only parts of it are labelled, which this layout cannot tell")
 
     def add(self, name: str) -> None:  # noqa: B027 - most layouts count nothing
         """Count the sample in whose parts were asked for last: its files were written."""

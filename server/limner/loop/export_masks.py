@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from limner.errors import Conflict
 from limner.images import Header, ImageSource, encode_mask, image_suffix, read_mask
 from limner.loop.export_images import affine_of, encode_picture, encode_volume, whole_volume
 from limner.loop.export_layout import DataSet, Layout, Part
-from limner.plugin import LabelSchema, Mask
+from limner.plugin import LabelSchema, Mask, Region, inside
 
 _MODALITIES = {"MR": "MRI", "unknown": "image"}
 """Names that both layouts have for DICOM's modality codes; nnU-Net takes `CT` as a hint."""
@@ -35,9 +35,29 @@ class NnUnet(Layout):
         self._ending = ".nii.gz" if self._is_volume else ".png"
         self._channels = data_set.first.channels or 1
         self._count = 0
+        self._has_ignored = False
 
     def parts(self, name: str, source: ImageSource, label: Path, label_format: str) -> list[Part]:
         """Return the channel files and the mask of one sample."""
+        return self._files(name, source, self._mask(source, source.header(), label, label_format))
+
+    def partial(
+        self,
+        name: str,
+        source: ImageSource,
+        label: Path,
+        label_format: str,
+        regions: Sequence[Region],
+    ) -> list[Part]:
+        """Return the files of one sample; what is not labelled has nnU-Net's label `ignore`."""
+        mask = _renumbered(read_mask(label, source.limits, suffix=label_format), self._schema)
+        array = mask.array.copy()
+        array[~inside(regions, array.shape)] = len(self._schema.values)
+        self._has_ignored = True
+        drawn = Mask(array=array, spacing=mask.spacing, affine=mask.affine)
+        return self._files(name, source, encode_mask(drawn, source.header(), self._ending))
+
+    def _files(self, name: str, source: ImageSource, mask: bytes | Path) -> list[Part]:
         header = source.header()
         if header.channels != self._channels or (len(header.shape) == 3) != self._is_volume:
             raise Conflict(
@@ -48,7 +68,6 @@ class NnUnet(Layout):
             Part(f"imagesTr/{name}_{index:04d}{self._ending}", content)
             for index, content in enumerate(self._images(source, header))
         ]
-        mask = self._mask(source, header, label, label_format)
         return [*images, Part(f"labelsTr/{name}{self._ending}", mask)]
 
     def add(self, name: str) -> None:
@@ -64,6 +83,8 @@ class NnUnet(Layout):
         else:
             channels = {str(i): f"{self._modality}_{i}" for i in range(self._channels)}
         names = {name: value for value, name in enumerate(self._schema.names, start=1)}
+        if self._has_ignored:
+            names["ignore"] = len(self._schema.values)  # nnU-Net wants it to be the highest
         yield _description(
             {
                 "name": self._title,

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from limner.loop.regions import restored
+from limner.plugin import Region
 from limner.records import assignments as assignment_rows
 from limner.records import counts
 from limner.records import queue as queue_rows
@@ -55,6 +57,8 @@ class Choice:
     """Its place in the queue; None where it did not come from there."""
     arm: str = ""
     """Whose pick it is, of a strategy that tells several ways of picking apart."""
+    region: Region | None = None
+    """The part that is worth most to the model; None where it says none."""
 
 
 def orders(settings: ProjectSettings) -> tuple[str, ...]:
@@ -99,6 +103,7 @@ def choose(
             reason=picked.reason,
             position=picked.position,
             arm=picked.arm,
+            region=restored(picked.region),
         )
     sample = sample_rows.first_drawn(tx, *who)
     if sample is not None:

@@ -81,8 +81,13 @@ class PredictionFiles:
             log.warning("prediction file %s is missing; made again", stored.sha256)
             return None
 
-    def store(self, project_id: int, model_id: int, made: Sequence[Made]) -> None:
-        """Store predictions with their descriptions: files first, then all rows at once."""
+    def store(
+        self, project_id: int, model_id: int, made: Sequence[Made], *, asked: str = ""
+    ) -> None:
+        """Store predictions with their descriptions: files first, then all rows at once.
+
+        `asked` names the parts of images that the descriptions were asked for; empty for none.
+        """
         now = self._clock()
         with self._claim(hashlib.sha256(each.file).hexdigest() for each in made):
             rows = []
@@ -108,7 +113,7 @@ class PredictionFiles:
                         # What was said of the image as it was does not hold any more.
                         description_rows.forget_one(tx, model_id, each.sample.id)
                 unnamed = prediction_rows.put(tx, rows)
-                description_rows.put(tx, project_id, model_id, described, at=now)
+                description_rows.put(tx, project_id, model_id, described, at=now, asked=asked)
         self._remove(unnamed)
 
     def forget_others(self, project_id: int, model_id: int, go_on: Callable[[], bool]) -> int:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from limner.errors import InvalidRequest, NotFound, PluginFailed
 from limner.loop.adopted_sources import SINGLE_FILES, single_file_task
 from limner.loop.opening import may_open, needs_of_a_model
-from limner.plugin import LabelClass, LabelSchema, StrategyManifest, Task
+from limner.plugin import Ability, AppManifest, LabelClass, LabelSchema, StrategyManifest, Task
 from limner.records.rows import Project
 from limner.registry import Registry, merged_options
 from limner.settings import ProjectConfig, ProjectSettings
@@ -22,7 +22,15 @@ _STRATEGIES: Mapping[Task, str] = {
 }
 """What picks for a project that names no strategy."""
 
-_NAMES_PLUGINS = {"strategy", "strategy_options", "cold_start", "app_options", "multi_label"}
+_NAMES_PLUGINS = {
+    "strategy",
+    "strategy_options",
+    "cold_start",
+    "app_options",
+    "multi_label",
+    "query_size",
+    "readings",
+}
 """Settings that plugins have a say in."""
 
 
@@ -105,6 +113,7 @@ def settings_problems(app: str, settings: ProjectSettings, registry: Registry) -
             problems.append(
                 f"multi_label is for classification; app {app!r} is for {wanted.task.value}"
             )
+        problems += query_problems(wanted, settings)
     except InvalidRequest as error:
         problems += error.problems
     except (NotFound, PluginFailed) as error:
@@ -124,6 +133,33 @@ def settings_problems(app: str, settings: ProjectSettings, registry: Registry) -
             )
         if role == "strategy":
             problems += _option_problems(manifest, settings.strategy_options)
+    return problems
+
+
+def query_problems(app: AppManifest, settings: ProjectSettings) -> list[str]:
+    """List what keeps a project from asking for parts of images."""
+    size = settings.query_size
+    if size is None:
+        return []
+    problems = []
+    if app.task != Task.SEGMENTATION:
+        problems.append(f"query_size is for segmentation; app {app.name!r} is for {app.task.value}")
+    elif Ability.REGIONS not in app.abilities:
+        problems.append(
+            f"query_size: app {app.name!r} lacks the ability 'regions'; it can neither find a part "
+            "of an image nor learn from one"
+        )
+    if len(size) not in app.dimensions:
+        problems.append(
+            f"query_size {size} has {len(size)} axes; app {app.name!r} takes images of "
+            f"{' or '.join(map(str, sorted(app.dimensions)))}"
+        )
+    if not any(size):
+        problems.append(f"query_size {size} is the whole image; leave it out for that")
+    if settings.readings != 1:
+        problems.append(
+            f"query_size: each sample is read {settings.readings} times; parts need readings = 1"
+        )
     return problems
 
 

@@ -30,8 +30,9 @@ from limner.loop.project_config import (
     settings_problems,
 )
 from limner.loop.texts import checked_text
-from limner.plugin import AppManifest, Json, LabelClass, LabelSchema, Task
+from limner.plugin import Ability, AppManifest, Json, LabelClass, LabelSchema, Task
 from limner.records import audit
+from limner.records import labels as label_rows
 from limner.records import projects as project_rows
 from limner.records.database import Records
 from limner.records.rows import Project, Sample
@@ -207,7 +208,7 @@ class Projects:
                 before = self.settings(project)
                 asks_for_picks = any(
                     getattr(before, role) != getattr(changed, role)
-                    for role in ("strategy", "strategy_options", "cold_start")
+                    for role in ("strategy", "strategy_options", "cold_start", "query_size")
                 )
             if not values:
                 return project
@@ -222,6 +223,15 @@ class Projects:
                 # The change is recorded; the queue follows when it next runs low.
                 log.warning("project %s: no new picks were asked for: %s", name, error)
         return project
+
+    def takes_parts(self, project: Project) -> bool:
+        """Tell whether a label may be of a part of an image: its app learns from parts."""
+        if self.settings(project).readings != 1:
+            return False
+        try:
+            return Ability.REGIONS in self._registry.app(project.app).abilities
+        except (NotFound, PluginFailed):
+            return False
 
     def delete(self, name: str, actor: str) -> None:
         """Delete a project: it is not shown any more, its name is free. Every file is kept."""
@@ -345,13 +355,24 @@ class Projects:
 
     def _check_task(self, known: Project, app: str) -> None:
         try:
-            task = self._registry.app(app).task
+            manifest = self._registry.app(app)
+            task = manifest.task
         except (NotFound, PluginFailed) as error:
             raise InvalidRequest(f"app: {error}", problems=[f"app: {error}"]) from error
         if task != known.task:
             raise Conflict(
                 f"Project {known.name!r} collects labels for {known.task}; app {app!r} is for "
                 f"{task.value} and needs a project of its own."
+            )
+        if Ability.REGIONS in manifest.abilities:
+            return
+        with self._records.read() as tx:
+            has_parts = label_rows.has_parts(tx, known.id)
+        if has_parts:
+            raise Conflict(
+                f"Project {known.name!r} has labels of parts of images, which app {app!r} would "
+                "take for whole ones; label those samples whole first, or take an app with the "
+                "ability 'regions'."
             )
 
     def _check_answers(self, tx: Connection, known: Project, new: ProjectSettings) -> None:

@@ -22,7 +22,7 @@ from limner.loop.seeds import derived_seed
 from limner.loop.suspects import Finding, judge_classes, judge_mask, judge_objects
 from limner.loop.training_plan import TrainingPlan
 from limner.loop.training_work import TrainingWork
-from limner.plugin import ClassScores, Instances, Mask, Progress, Task
+from limner.plugin import ClassScores, Instances, Mask, Progress, Task, inside
 from limner.stores.durable import full_disk_said
 
 log = logging.getLogger(__name__)
@@ -148,7 +148,11 @@ class ReviewRun:
         if isinstance(label, Instances) and isinstance(answer, Instances):
             return asdict(judge_objects(label, answer))
         if isinstance(label, Mask) and prediction.probabilities is not None:
-            return asdict(judge_mask(label.array, prediction.probabilities, schema))
+            given, said = label.array, prediction.probabilities
+            if case.regions is not None:
+                known = inside(case.regions, given.shape)
+                given, said = given[known], said[:, known]
+            return asdict(judge_mask(given, said, schema))
         raise Conflict(
             f"App {self.plan.project.app!r} gives no probabilities, so no mask can be judged."
         )

@@ -24,6 +24,7 @@ from limner.loop.pixels import PixelDescriber, forget_pixels
 from limner.loop.pool import assemble
 from limner.loop.prediction_files import PredictionFiles
 from limner.loop.projects import Projects
+from limner.loop.regions import asked_text, parts_wanted
 from limner.loop.scoring import Scoring
 from limner.loop.seeds import derived_seed
 from limner.loop.stability import Stability
@@ -170,7 +171,9 @@ class Score:
                 picked, queued = work.pick(), work.queued
             # Nobody asks for descriptions: predictions of what is next to be labelled will do.
             with self._records.read() as tx:
-                found = description_rows.along_queue(tx, project.id, version.id)
+                found = description_rows.along_queue(
+                    tx, project.id, version.id, self._asked(project)
+                )
             due = [each.sample for each in found if each.is_due]
             return picked and work.describe(due), queued
 
@@ -211,7 +214,9 @@ class Score:
                 yield from self._walked(project, version, state)
         if ids is None and states is None:
             with self._records.read() as tx:
-                found = description_rows.along_queue(tx, project.id, version.id)
+                found = description_rows.along_queue(
+                    tx, project.id, version.id, self._asked(project)
+                )
             yield found
 
     def _walked(
@@ -222,7 +227,13 @@ class Score:
         while True:
             with self._records.read() as tx:
                 found = description_rows.walk(
-                    tx, project.id, version.id, after=place, state=state, limit=_PAGE
+                    tx,
+                    project.id,
+                    version.id,
+                    after=place,
+                    state=state,
+                    limit=_PAGE,
+                    asked=self._asked(project),
                 )
             if not found:
                 return
@@ -239,9 +250,12 @@ class Score:
         for start in range(0, len(ids), _PAGE):
             with self._records.read() as tx:
                 found += description_rows.among(
-                    tx, project.id, version.id, ids[start : start + _PAGE]
+                    tx, project.id, version.id, ids[start : start + _PAGE], self._asked(project)
                 )
         return [each for each in found if each.sample.state in _READABLE]
+
+    def _asked(self, project: Project) -> str:
+        return asked_text(self._projects.settings(project))
 
     def _describer(self, project: Project, version: ModelVersion) -> Describer:
         return Describer(
@@ -252,6 +266,8 @@ class Score:
             version=version,
             ref=self._models.ref(project, version),
             describes=Ability.DESCRIBE in self._registry.app(version.app).abilities,
+            asked=self._asked(project),
+            parts=partial(parts_wanted, self._records, self._projects.settings(project)),
         )
 
     def _pixel_describer(self, project: Project) -> PixelDescriber:
@@ -298,6 +314,11 @@ class Score:
             if len(pool.ids)
             else ()
         )
+        regions: Mapping[int, dict[str, list[int]]] = {}
+        if model_id is not None and strategy.needs and not chosen.by_pixels:
+            with self._records.read() as tx:
+                ids = [int(pool.ids[pick.index]) for pick in picks]
+                regions = description_rows.regions(tx, model_id, ids)
         entries = [
             QueueEntry(
                 sample_id=int(pool.ids[pick.index]),
@@ -306,6 +327,7 @@ class Score:
                 reason=pick.reason[:500],
                 model_id=model_id,
                 arm=pick.arm,
+                region=regions.get(int(pool.ids[pick.index])),
             )
             for pick in picks
         ]

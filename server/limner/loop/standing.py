@@ -1,7 +1,8 @@
 """Where a sample stands, given its labels. The one place that decides between ready and labelled.
 
 A sample's `label_id` names its newest submitted or approved label, its `readings` say how many
-annotators gave one. It is labelled once there are as many as the project asks for.
+annotators gave one. It is labelled once there are as many as the project asks for. A label of a
+part of an image is no reading: the sample waits with what is left.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ def settle(
     given = [each for each in labels if each.state in COUNTING]
     readings = len({each.author for each in given})
     newest = max(given, key=lambda each: each.version, default=None)
+    if newest is not None and newest.regions is not None:
+        readings = 0  # nobody has read all of it
     values["label_id"] = None if newest is None else newest.id
     values["readings"] = readings
     if opens or sample.state in OPEN:

@@ -37,7 +37,7 @@ _UNMEASURED = Evaluation(measure="", case_scores={}, class_scores={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Trial:
+class _Evidence:
     """What speaks for a training, and on which cases."""
 
     candidate: Candidate
@@ -57,7 +57,7 @@ class _Judged:
 
     decision: Decision
     evaluation: Evaluation | None
-    trial: _Trial
+    trial: _Evidence
     cases: Sequence[CaseSource]
     """Those of the trial that it was measured on."""
     serving: ModelVersion | None
@@ -101,7 +101,7 @@ class TrainingRun:
         )
         final = Whole(self.engine, ref)
         if plan.is_untested:
-            trial = _Trial(candidate=final, cases=())
+            trial = _Evidence(candidate=final, cases=())
         elif trial is None:
             trial = self._validate(run, plan, work, cases, final)
         for _ in range(_MOST_COMPARISONS):
@@ -158,7 +158,7 @@ class TrainingRun:
         *,
         begin: float = 0.0,
         end: float,
-    ) -> _Trial:
+    ) -> _Evidence:
         """Train on parts of the labels, within two fractions of the job's time."""
         with self.records.read() as tx:
             serving = model_rows.serving(tx, plan.project.id)
@@ -187,7 +187,7 @@ class TrainingRun:
             mine = [cases[each] for each in fold.held_out]
             made.append(FoldModel(work.model(trained), frozenset(case.id for case in mine)))
             held_out += mine
-        return _Trial(candidate=Folded(self.engine, made), cases=held_out, why_folds=why)
+        return _Evidence(candidate=Folded(self.engine, made), cases=held_out, why_folds=why)
 
     def _validate(
         self,
@@ -196,12 +196,12 @@ class TrainingRun:
         work: TrainingWork,
         cases: Mapping[int, CaseSource],
         final: Whole,
-    ) -> _Trial:
+    ) -> _Evidence:
         """Let the version speak for itself, unless the validation set cannot tell how it is."""
         held_out = [cases[each] for each in plan.snapshot.measured if each in cases]
         measured = final.measure(held_out, run.stage(0.9, 0.91, "looking at the validation set"))
         if measured is None or not measured.is_one_sided:
-            return _Trial(candidate=final, cases=held_out)
+            return _Evidence(candidate=final, cases=held_out)
         why = f"the {len(held_out)} validation cases cannot tell better from worse"
         return self._cross_validate(run, plan, work, cases, why, begin=0.91, end=0.95)
 
@@ -209,7 +209,7 @@ class TrainingRun:
         self,
         run: JobRun,
         plan: TrainingPlan,
-        trial: _Trial,
+        trial: _Evidence,
         final: Whole,
     ) -> _Judged:
         """Compare with the version that serves now, on cases that neither has learnt from."""
@@ -366,7 +366,7 @@ def _why_few(plan: TrainingPlan) -> str:
     return f"labels are few ({labels}, {len(plan.snapshot.validation)} of them for validation)"
 
 
-def _folds_note(trial: _Trial) -> str:
+def _folds_note(trial: _Evidence) -> str:
     if not trial.cases:
         return (
             f"Not cross-validated, though {trial.why_folds}: nothing would be left to learn from."

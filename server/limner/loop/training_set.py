@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from limner.engine import CaseSource
 from limner.loop.projects import Projects
+from limner.loop.regions import of_label
 from limner.records import labels as label_rows
 from limner.records import training_labels
 from limner.records.rows import Label, Project, Sample
@@ -97,6 +98,7 @@ def case_sources(
             label_format=label.format,
             fingerprint=_fingerprint(label, sample),
             is_new=label.id not in known,
+            regions=of_label(label),
         )
         for label, sample in training_labels.with_samples(tx, label_ids)
     }
@@ -104,5 +106,8 @@ def case_sources(
 
 def _fingerprint(label: Label, sample: Sample) -> str:
     """Return a key that changes when the label's bytes or the image's file change."""
-    text = "/".join([label.sha256, str(sample.modified_ns), str(sample.size_bytes), sample.name])
+    parts = [label.sha256, str(sample.modified_ns), str(sample.size_bytes), sample.name]
+    if label.regions is not None:
+        parts.append(str(label.regions))
+    text = "/".join(parts)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -49,6 +49,7 @@ from limner.plugin.protocols import (
     Prompted,
     Trains,
 )
+from limner.plugin.regions import Region, cut_to, inside
 from limner.plugin.schema import BACKGROUND, LabelClass, LabelSchema
 from limner.plugin.strategy import CONTROL_ARM, Bought, Need, Pick, Pool, Strategy
 from limner.plugin.training import Case, Progress, Trained, TrainRequest, Watch
@@ -97,6 +98,7 @@ __all__ = [
     "Prompt",
     "PromptKind",
     "Prompted",
+    "Region",
     "Stopped",
     "Strategy",
     "StrategyManifest",
@@ -106,7 +108,9 @@ __all__ = [
     "Trains",
     "UnsuitableInput",
     "Watch",
+    "cut_to",
     "from_instance_map",
+    "inside",
     "instance_boxes",
     "manifest_problems",
     "no_instances",

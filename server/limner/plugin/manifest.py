@@ -29,13 +29,17 @@ class Task(StrEnum):
 
 
 class Ability(StrEnum):
-    """What an app can do beside predicting; each has a protocol."""
+    """What an app can do beside predicting; each has a protocol, save `regions`."""
 
     DESCRIBE = "describe"
     TRAIN = "train"
     EVALUATE = "evaluate"
     EXPLAIN = "explain"
     PROMPT = "prompt"
+    REGIONS = "regions"
+    """Of a segmentation that describes and trains: names the part of an image that is worth most to
+    label (`PredictRequest.region`), and learns from and is measured on labels of parts
+    (`Case.regions`)."""
 
 
 class PromptKind(StrEnum):
@@ -205,6 +209,7 @@ def _app_problems(manifest: AppManifest) -> Iterator[str]:
     if manifest.max_classes is not None and manifest.max_classes < 1:
         yield f"max_classes {manifest.max_classes} leaves no class"
     yield from _prompt_problems(manifest)
+    yield from _region_problems(manifest)
 
 
 def _option_problems(options: Mapping[str, Option]) -> Iterator[str]:
@@ -227,6 +232,16 @@ def _prompt_problems(manifest: AppManifest) -> Iterator[str]:
     for kind in sorted(manifest.prompts, key=str):
         if kind not in set(PromptKind):
             yield f"prompt {kind!r} is none of {known}"
+
+
+def _region_problems(manifest: AppManifest) -> Iterator[str]:
+    if Ability.REGIONS not in manifest.abilities:
+        return
+    if manifest.task != Task.SEGMENTATION:
+        yield f"it has the ability 'regions', which is for segmentation, not {manifest.task}"
+    for needed in (Ability.DESCRIBE, Ability.TRAIN):
+        if needed not in manifest.abilities:
+            yield f"it has the ability 'regions' and lacks {needed.value!r}, which that needs"
 
 
 def _is_bound(bound: object) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from limner.plugin.images import Answer, FloatArray
+from limner.plugin.regions import Region
 from limner.plugin.schema import LabelSchema
 from limner.plugin.values import Json
 
@@ -35,6 +36,12 @@ class PredictRequest:
     """Whether `Prediction.probabilities` is wanted; it costs memory."""
     seed: int = 0
     """For a model that samples; the same seed gives the same answer."""
+    region: tuple[int, ...] | None = None
+    """Of `describe` alone: the size in voxels, one for each spatial axis of the image, of the part
+    that is to be labelled; each is at least 1 and cut to the image. None asks for no part. Only an
+    app with the ability `regions` is asked for one."""
+    labelled: tuple[Region, ...] = ()
+    """What of this image is labelled already, where a part is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,7 +73,12 @@ class Description:
     """(1 + classes,), background first, summing to one: how much of the image each class is
     predicted to cover."""
     embedding: FloatArray | None = None
-    """(d,), the same d for every image of a model; None when the model has none."""
+    """(d,), the same d for every image of a model; None when the model has none. Of the whole image
+    always."""
+    region: Region | None = None
+    """Where `PredictRequest.region` asks for a part: the box of that size that is worth most to
+    label. It overlaps nothing of `PredictRequest.labelled` as long as there is room for that. The
+    scores, class scores and class fractions are then those of the box."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

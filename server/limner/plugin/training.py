@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from limner.plugin.images import Answer, Image
+from limner.plugin.regions import Region
 from limner.plugin.schema import LabelSchema
 from limner.plugin.values import Json
 
@@ -19,13 +20,17 @@ class Case:
     id: str
     """Names the sample; unique within a request."""
     fingerprint: str
-    """Changes when the image's or the label's bytes change: a key for caches."""
+    """Changes when the image's or the label's bytes change, or `regions` do: a key for caches."""
     load_image: Callable[[], Image]
     """Read the image from disk."""
     load_label: Callable[[], Answer]
     """Read the label from disk, in the image's own geometry."""
     is_new: bool = False
     """Whether the parent version was trained without this label."""
+    regions: tuple[Region, ...] | None = None
+    """What of the image is labelled: the voxels inside any of these, at least one. What the label
+    holds elsewhere means nothing, not background, and is ignored by training and evaluation alike.
+    None where the whole image is labelled. Only an app with the ability `regions` gets any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

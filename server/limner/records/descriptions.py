@@ -55,6 +55,7 @@ def walk(
     after: Place,
     state: SampleState,
     limit: int,
+    asked: str = "",
 ) -> list[Due]:
     """Return the next samples in their seeded random order, with what is due of them.
 
@@ -65,9 +66,10 @@ def walk(
         after: Where the walk stands; `START` in the beginning.
         state: Which samples to walk along. One, so that the index gives their order.
         limit: How many to return at most.
+        asked: Which parts of images are asked for, as `put` was told; due is what says otherwise.
     """
     query = (
-        _with_due(model_id)
+        _with_due(model_id, asked)
         .where(
             samples.c.project_id == project_id,
             samples.c.state == state.value,
@@ -79,10 +81,10 @@ def walk(
     return dues(tx.execute(query))
 
 
-def along_queue(tx: Connection, project_id: int, model_id: int) -> list[Due]:
+def along_queue(tx: Connection, project_id: int, model_id: int, asked: str = "") -> list[Due]:
     """Return the samples of the queue, best first, with what is due of them."""
     query = (
-        _with_due(model_id)
+        _with_due(model_id, asked)
         .join(queue, queue.c.sample_id == samples.c.id)
         .where(queue.c.project_id == project_id)
         .order_by(queue.c.position)
@@ -90,16 +92,20 @@ def along_queue(tx: Connection, project_id: int, model_id: int) -> list[Due]:
     return dues(tx.execute(query))
 
 
-def among(tx: Connection, project_id: int, model_id: int, ids: Sequence[int]) -> list[Due]:
+def among(
+    tx: Connection, project_id: int, model_id: int, ids: Sequence[int], asked: str = ""
+) -> list[Due]:
     """Return samples by their ids, some hundred at a time, with what is due of them."""
-    query = _with_due(model_id).where(samples.c.project_id == project_id, samples.c.id.in_(ids))
+    query = _with_due(model_id, asked)
+    query = query.where(samples.c.project_id == project_id, samples.c.id.in_(ids))
     return dues(tx.execute(query))
 
 
-def _with_due(model_id: int) -> Select[Any]:
-    """Select samples with what is due: no description, or no prediction of the file as it is."""
+def _with_due(model_id: int, asked: str) -> Select[Any]:
+    """Select samples with what is due: no description as it is asked for, or an old prediction."""
     is_due = or_(
         descriptions.c.sample_id.is_(None),
+        descriptions.c.asked != asked,
         and_(
             predictions.c.sample_id.is_not(None),
             predictions.c.modified_ns != samples.c.modified_ns,
@@ -135,8 +141,12 @@ def put(
     described: Sequence[tuple[int, Description]],
     *,
     at: float,
+    asked: str = "",
 ) -> None:
-    """Record descriptions, by sample id, in place of earlier ones of the same version."""
+    """Record descriptions, by sample id, in place of earlier ones of the same version.
+
+    `asked` names the size of the parts of images that were asked for; empty for none.
+    """
     if not described:
         return
     ids = [sample_id for sample_id, _ in described]
@@ -156,6 +166,10 @@ def put(
                 "class_scores": _bytes(each.class_scores),
                 "class_fractions": _bytes(each.class_fractions),
                 "embedding": None if each.embedding is None else _bytes(each.embedding),
+                "region": None
+                if each.region is None
+                else {"start": list(each.region.start), "stop": list(each.region.stop)},
+                "asked": asked,
                 "created_at": at,
             }
             for sample_id, each in described
@@ -180,6 +194,28 @@ def forget_one(tx: Connection, model_id: int, sample_id: int) -> None:
             descriptions.c.model_id == model_id, descriptions.c.sample_id == sample_id
         )
     )
+
+
+def forget_sample(tx: Connection, sample_id: int) -> None:
+    """Delete what every version says of one sample, of which more is labelled now."""
+    tx.execute(delete(descriptions).where(descriptions.c.sample_id == sample_id))
+
+
+def regions(
+    tx: Connection, model_id: int, sample_ids: Sequence[int]
+) -> dict[int, dict[str, list[int]]]:
+    """Return the part of each sample that is worth most to a version, where it says one."""
+    found = {}
+    for start in range(0, len(sample_ids), 500):
+        rows = tx.execute(
+            select(descriptions.c.sample_id, descriptions.c.region).where(
+                descriptions.c.model_id == model_id,
+                descriptions.c.sample_id.in_(sample_ids[start : start + 500]),
+                descriptions.c.region.is_not(None),
+            )
+        )
+        found.update({row.sample_id: row.region for row in rows})
+    return found
 
 
 def count(tx: Connection, model_id: int) -> int:

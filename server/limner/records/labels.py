@@ -25,6 +25,22 @@ def find(tx: Connection, label_id: int) -> Label | None:
     return _row(tx.execute(_BY_ID, {"id": label_id}).one_or_none())
 
 
+def of_ids(tx: Connection, label_ids: Collection[int]) -> list[Label]:
+    """Return labels by their ids; some hundred at a time."""
+    rows = tx.execute(select(labels).where(labels.c.id.in_(list(label_ids))))
+    return [Label(**row._mapping) for row in rows]
+
+
+def has_parts(tx: Connection, project_id: int) -> bool:
+    """Tell whether a label that counts now is of a part of its image."""
+    query = (
+        select(labels.c.id)
+        .join(samples, samples.c.label_id == labels.c.id)
+        .where(samples.c.project_id == project_id, labels.c.regions.is_not(None))
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
 def of_sample(tx: Connection, sample_id: int) -> list[Label]:
     """List every version of a sample's label, newest first."""
     rows = tx.execute(_OF_SAMPLE, {"sample_id": sample_id})

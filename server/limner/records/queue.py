@@ -27,6 +27,7 @@ class Queued:
     score: float | None
     reason: str
     arm: str
+    region: dict[str, list[int]] | None = None
 
 
 _PICK = (
@@ -35,6 +36,7 @@ _PICK = (
     queue.c.score.label("queue_score"),
     queue.c.reason.label("queue_reason"),
     queue.c.arm.label("queue_arm"),
+    queue.c.region.label("queue_region"),
 )
 
 
@@ -68,6 +70,7 @@ def first(tx: Connection, project_id: int, annotator: str, readings: int) -> Que
         score=columns.pop("queue_score"),
         reason=columns.pop("queue_reason"),
         arm=columns.pop("queue_arm"),
+        region=columns.pop("queue_region"),
         sample=Sample(**columns),
     )
 
@@ -126,6 +129,7 @@ def replace(tx: Connection, project_id: int, entries: Sequence[QueueEntry]) -> i
                     "reason": each.reason[:500],
                     "model_id": each.model_id,
                     "arm": each.arm,
+                    "region": each.region,
                 }
                 for position, each in enumerate(entries)
             ],
@@ -177,5 +181,6 @@ def _insert(tx: Connection, project_id: int, entry: QueueEntry, position: int) -
             reason=entry.reason,
             model_id=entry.model_id,
             arm=entry.arm,
+            region=entry.region,
         )
     )

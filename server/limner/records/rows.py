@@ -170,6 +170,10 @@ class Label:
     compared_with: int | None
     agreement: float | None
     created_at: float
+    region: dict[str, list[int]] | None = None
+    regions: list[dict[str, list[int]]] | None = None
+    submitted_sha256: str | None = None
+    submitted_format: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +208,7 @@ class Assignment:
     created_at: float
     expires_at: float
     ended_at: float | None
+    region: dict[str, list[int]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +221,7 @@ class QueueEntry:
     reason: str
     model_id: int | None
     arm: str = ""
+    region: dict[str, list[int]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

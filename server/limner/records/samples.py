@@ -176,9 +176,11 @@ _FORGET_PIXELS = descriptors.delete().where(descriptors.c.sample_id == bindparam
 def _draws(several: bool) -> dict[str, Select[Any]]:
     may_get = availability.for_several_readings() if several else availability.for_one_reading()
     query = select(samples).where(samples.c.project_id == bindparam("project_id"), *may_get)
+    # Labelled once, a ready sample with a label is labelled in part, and may have been learnt from.
+    unlearnt = () if several else (samples.c.label_id.is_(None),)
     return {
         "first": query.where(NOT_IN_VALIDATION).order_by(samples.c.draw).limit(1),
-        "last": query.where(NOT_IN_VALIDATION).order_by(samples.c.draw.desc()).limit(1),
+        "last": query.where(NOT_IN_VALIDATION, *unlearnt).order_by(samples.c.draw.desc()).limit(1),
         "named": query.where(NOT_IN_VALIDATION).order_by(samples.c.name).limit(1),
         "waiting": query.where(IN_VALIDATION).order_by(samples.c.id).limit(1),
     }

@@ -112,6 +112,12 @@ labels = Table(
     Column("format", String(32), nullable=False),  # suffix, such as `.nii.gz`
     Column("assignment_id", Integer, nullable=True),
     Column("adopted_from", String(1024), nullable=True),  # file in the store that it came from
+    # {"start", "stop"}, of what was handed in, and of all that it is of; None for whole images.
+    Column("region", JSON(none_as_null=True), nullable=True),
+    Column("regions", JSON(none_as_null=True), nullable=True),
+    # The file as it was handed in, where that was joined with the label before.
+    Column("submitted_sha256", String(64), nullable=True),
+    Column("submitted_format", String(32), nullable=True),
     Column("note", String(500), nullable=False, default=""),  # what was odd when it was given
     Column(
         "tag", String(64), nullable=False, server_default=text("''")
@@ -191,6 +197,7 @@ assignments = Table(
     Column("reason", String(500), nullable=False, default=""),
     Column("position", Integer, nullable=True),  # in the queue, to go back there
     Column("offered", Integer, nullable=True),  # number of the version whose prediction was offered
+    Column("region", JSON(none_as_null=True), nullable=True),  # None for the whole image
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
     Column("ended_at", Float, nullable=True),
@@ -245,6 +252,7 @@ queue = Table(
     Column("reason", String(500), nullable=False, default=""),
     Column("model_id", Integer, nullable=True),  # version whose word it is
     Column("arm", String(64), nullable=False, server_default=text("''")),  # limner.plugin.Pick.arm
+    Column("region", JSON(none_as_null=True), nullable=True),  # worth most; None where unknown
     UniqueConstraint("sample_id"),
 )
 
@@ -324,6 +332,8 @@ descriptions = Table(
     Column("class_scores", LargeBinary, nullable=False),  # float32, little-endian
     Column("class_fractions", LargeBinary, nullable=False),  # float32
     Column("embedding", LargeBinary, nullable=True),  # float32
+    Column("region", JSON(none_as_null=True), nullable=True),  # that the scores are of
+    Column("asked", String(64), nullable=False, server_default=text("''")),  # size of a part
     Column("created_at", Float, nullable=False),
     Index("ix_descriptions_sample", "sample_id"),
 )

@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
-from limner.engine import CaseSource, ModelRef, TrainTask
+from limner.engine import CaseSource, ModelRef, PartWanted, TrainTask
 from limner.engine.local import LocalEngine
 from limner.images import ImageSource
 from limner.plugin import Described, Evaluation, FloatArray, Pick, Pool, Trained, Watch
@@ -58,10 +59,11 @@ class ArmEngine(LocalEngine):
         images: Sequence[tuple[int, ImageSource]],
         watch: Watch,
         each: Callable[[int, Described | Exception], None],
+        parts: Mapping[int, PartWanted] = MappingProxyType({}),
     ) -> None:
         """Describe images one by one; see `Engine.describe`."""
         with self._timed("describe"):
-            super().describe(model, images, watch, each)
+            super().describe(model, images, watch, each, parts)
 
     def describe_pixels(
         self,

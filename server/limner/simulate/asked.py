@@ -117,6 +117,8 @@ def check_plugins(
     """
     problems = class_problems(config.app, classes, registry)
     lacking = {Ability.TRAIN, Ability.EVALUATE} - registry.app(config.app).abilities
+    if config.settings.query_size is not None:
+        problems.append("query_size: only whole images can be simulated; leave it out")
     problems += [f"app {config.app!r} cannot {each.value}" for each in sorted(lacking)]
     for each in made:
         own = {

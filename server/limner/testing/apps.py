@@ -16,6 +16,7 @@ from limner.testing.instances.checks import InstancesChecks
 from limner.testing.predictions import PredictionChecks
 from limner.testing.prompts import PromptChecks
 from limner.testing.segmentation.checks import SegmentationChecks
+from limner.testing.segmentation.regions import RegionChecks
 from limner.testing.stopping import StoppingChecks
 from limner.testing.trainings import TrainingChecks
 from limner.testing.weights import WeightsChecks
@@ -70,3 +71,5 @@ def _further_checks(manifest: AppManifest) -> Iterator[type[AppFixtures]]:
         yield ExplanationChecks
     if Ability.PROMPT in manifest.abilities:
         yield PromptChecks
+    if Ability.REGIONS in manifest.abilities:
+        yield RegionChecks

@@ -8,6 +8,7 @@ from typing import BinaryIO, cast
 
 from flask import Response
 
+from limner.errors import InvalidRequest
 from limner.http.answers import answer
 from limner.http.caching import file_answer
 from limner.http.context import actor, service
@@ -16,6 +17,7 @@ from limner.http.rest.shapes.paths import LabelPath, SamplePath
 from limner.http.routes import Routes
 from limner.http.urls import label_url
 from limner.images import MASK_TYPES, media_type
+from limner.plugin import Region
 from limner.records.rows import Label, LabelState
 
 routes = Routes("Labels", "Answers of annotators. A correction is a new version.")
@@ -46,6 +48,7 @@ def submit_label(
         assignment_id=given.assignment,
         seconds=given.seconds,
         state=given.state,
+        region=None if form is None else _region(form.region),
     )
     label = submitted.label
     return answer(
@@ -53,6 +56,22 @@ def submit_label(
         201 if submitted.created else 200,
         {"Location": label_url(label.id)},
     )
+
+
+def _region(text: str | None) -> Region | None:
+    """Read a region as the assignment shows it."""
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+        start, stop = found["start"], found["stop"]
+        return Region(tuple(start), tuple(stop))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        told = str(error) if isinstance(error, ValueError) and "region" in str(error) else ""
+        raise InvalidRequest(
+            f"region cannot be used: {told or 'it is no JSON of start and stop'} Give it as the "
+            'assignment shows it, such as {"start": [0, 0, 4], "stop": [64, 64, 9]}.'
+        ) from error
 
 
 def _given(
@@ -82,13 +101,33 @@ def list_labels(path: SamplePath) -> Response:
     also={206: "The part that was asked for.", 304: "Nothing new.", 416: "No such part."},
 )
 def get_label_content(path: LabelPath) -> Response:
-    """Give a label's file, byte for byte as it was submitted."""
+    """Give a label's file: byte for byte as it was submitted, unless it is of parts."""
     file, label = service().labels.content(path.label)
     return file_answer(
         file,
         media_type=media_type(label.format),
         name=f"label-{label.id}{label.format}",
         etag=label.sha256,
+        revalidate=False,
+    )
+
+
+@routes.get(
+    "/labels/<id:label>/submitted",
+    answers=dict.fromkeys(
+        [*map(media_type, MASK_TYPES.values()), "application/json"],
+        "The file exactly as it was submitted.",
+    ),
+    also={206: "The part that was asked for.", 304: "Nothing new.", 416: "No such part."},
+)
+def get_label_submitted(path: LabelPath) -> Response:
+    """Give the file that was handed in, before it was joined where it is of a part."""
+    file, sha256, suffix = service().labels.submitted_content(path.label)
+    return file_answer(
+        file,
+        media_type=media_type(suffix),
+        name=f"label-{path.label}-submitted{suffix}",
+        etag=sha256,
         revalidate=False,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from limner.http.rest.shapes.pages import PageQuery
+from limner.http.rest.shapes.region import Region
 from limner.http.rest.shapes.values import Answered, Asked, Instant, Line, PersonName
 
 
@@ -65,6 +66,9 @@ class Assignment(Answered):
     )
     score: float | None = Field(description="How much the strategy wanted it; larger is more.")
     reason: str = Field(description="Why it was picked.")
+    region: Region | None = Field(
+        description="The part that is to be labelled; null for all of it."
+    )
     prediction: Offered | None = Field(description="A prediction to begin with, if there is one.")
 
 

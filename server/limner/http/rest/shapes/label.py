@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from limner.http.rest.shapes.pages import Page
+from limner.http.rest.shapes.region import Region
 from limner.http.rest.shapes.values import (
     Answered,
     Asked,
@@ -40,6 +41,12 @@ class NewLabel(_Given):
         'JSON, or classes as JSON, such as `{"classes": ["pneumonia"]}`; the file name says the '
         "format."
     )
+    region: Line | None = Field(
+        default=None,
+        description="The part of the image that it is of, as JSON as the assignment shows it: "
+        '`{"start": [0, 0, 4], "stop": [64, 64, 9]}`. Elsewhere the sample\'s label stays as it '
+        "is. Left out, the label is of the whole image, whatever part was asked for.",
+    )
 
 
 class NewClasses(_Given):
@@ -61,7 +68,10 @@ class Label(Answered):
     state: str = Field(description="`draft`, `submitted`, `approved` or `rejected`.")
     author: str = Field(description="Who drew it; `adopted` where it was found in a folder.")
     seconds: float | None = Field(description="How long drawing took.")
-    sha256: str = Field(description="Of the file as it was submitted.")
+    sha256: str = Field(
+        description="Of its file: as it was submitted, or joined with the label before where it "
+        "was submitted for a part."
+    )
     size_bytes: int = Field(description="Size of the file.")
     format: str = Field(description="File name suffix.")
     assignment_id: int | None = Field(description="The assignment that it answers.")
@@ -79,6 +89,15 @@ class Label(Answered):
         "Computed soon after the label is handed in; null until then."
     )
     adopted_from: str | None = Field(description="The file that it was adopted from.")
+    region: Region | None = Field(
+        description="The part that was handed in; null for the whole image."
+    )
+    regions: list[Region] | None = Field(
+        description="All parts that it is of by now; null for the whole image."
+    )
+    submitted_sha256: str | None = Field(
+        description="Of the file as it was handed in for a part; null where that is the label's."
+    )
     content_url: str = Field(description="Where its file is.")
     created_at: Instant = Field(description="When it was handed in.")
 
