@@ -126,7 +126,8 @@ def test_a_changed_image_gets_its_new_header_and_loses_its_descriptions(store: A
             (project.id,),
         )
         tx.exec_driver_sql(
-            "INSERT INTO descriptions VALUES (1, ?, ?, '{}', x'', x'', NULL, 0)",
+            "INSERT INTO descriptions (model_id, sample_id, project_id, scores, class_scores, "
+            "class_fractions, created_at) VALUES (1, ?, ?, '{}', x'', x'', 0)",
             (sample.id, project.id),
         )
     store.volume("case0000.nii.gz", seed=9, shape=(7, 4, 3))

@@ -160,5 +160,5 @@ def _held_at_training(lab: Any, number: int) -> threading.Event:
 
 def test_the_kinds_of_jobs_are_all_handled(make_lab: MakeLab) -> None:
     lab = make_lab()
-    parts = (lab.retrain, lab.score, lab.review)
+    parts = (lab.retrain, lab.score, lab.review, lab.trials)
     assert {kind for each in parts for kind in each.handlers()} == set(JobKind)
