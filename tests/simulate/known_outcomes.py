@@ -12,7 +12,7 @@ from limner.simulate.contenders import Contender
 from limner.simulate.costs import Cost
 from limner.simulate.design import Design, Kept
 from limner.simulate.measures import Measure
-from limner.simulate.outcomes import Outcome, Outcomes
+from limner.simulate.outcomes import SECONDS, Outcome, Outcomes
 from limner.simulate.results import results_of
 from limner.simulate.split import Split
 from limner.simulate.truth import Known, Truth
@@ -83,7 +83,7 @@ def outcome(name: str, scores: Scores, costs: Mapping[str, Any] | None = None) -
         scores=array,
         worst=array / 2,
         costs=costs or {"minutes": minutes},
-        seconds={each: np.ones(array.shape) for each in ("describe", "select", "train", "measure")},
+        seconds={each: np.ones(array.shape) for each in SECONDS},
         refused=0,
     )
 
