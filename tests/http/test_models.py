@@ -140,7 +140,7 @@ def test_next_offers_what_is_still_to_be_drawn(live: Live, trained: Project) -> 
     try:
         serving = live.service.models.get(trained.name, trained.get()["model_version"])
         with live.service.records.write() as tx:
-            predictions.forget(tx, serving.id, limit=1000)
+            tx.exec_driver_sql("DELETE FROM predictions WHERE model_id = ?", (serving.id,))
         url = f"/api/v1/assignments/{lent['id']}"
         offered = live.http.get(url).json()["prediction"]
         assert (offered["model_version"], offered["ready"]) == (serving.number, False)
