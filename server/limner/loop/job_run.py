@@ -85,6 +85,10 @@ class JobRun:
         """Whether the job is to be run again later."""
         return not self.is_cancelled and (self._halted.is_set() or self._yields.is_set())
 
+    def goes_on_after(self, error: Exception) -> bool:
+        """Tell whether the job is to be run again after what ended it, with what it has so far."""
+        return self.is_interrupted if isinstance(error, Stopped) else self.is_halted
+
     @property
     def is_halted(self) -> bool:
         """Whether the server stops."""

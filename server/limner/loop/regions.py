@@ -8,6 +8,7 @@ what was there. The joined file is the label; the file as it was handed in stays
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -37,14 +38,25 @@ def stored(region: Region | None) -> dict[str, list[int]] | None:
 
 def restored(value: Mapping[str, Any] | None) -> Region | None:
     """Read what `stored` gave."""
-    return None if value is None else Region(tuple(value["start"]), tuple(value["stop"]))
+    return None if value is None else _read(value)
+
+
+def stored_all(regions: Iterable[Region] | None) -> list[dict[str, list[int]]] | None:
+    """Return regions as records and clients have them; None for a whole image."""
+    if regions is None:
+        return None
+    return [{"start": list(each.start), "stop": list(each.stop)} for each in regions]
 
 
 def of_label(label: Label | None) -> tuple[Region, ...] | None:
     """Return the regions that a label is of; None where it is of the whole image."""
     if label is None or label.regions is None:
         return None
-    return tuple(Region(tuple(each["start"]), tuple(each["stop"])) for each in label.regions)
+    return tuple(_read(each) for each in label.regions)
+
+
+def _read(value: Mapping[str, Any]) -> Region:
+    return Region(tuple(value["start"]), tuple(value["stop"]))
 
 
 def asked_text(settings: ProjectSettings) -> str:
@@ -122,20 +134,26 @@ def chosen(
         first: A box to prefer, of that size and on the image.
     """
     random = np.random.default_rng(seed)
-    boxes = [] if first is None else [first]
-    for _ in range(_TRIES):
-        start = [int(random.integers(have - n + 1)) for n, have in zip(size, shape, strict=True)]
-        boxes.append(Region(tuple(start), tuple(a + n for a, n in zip(start, size, strict=True))))
-        if not any(boxes[0].overlaps(each) for each in labelled):
-            return boxes[0]
-        if not any(boxes[-1].overlaps(each) for each in labelled):
-            return boxes[-1]
+    drawn = (_drawn(size, shape, random) for _ in range(_TRIES))
+    boxes = []
+    for box in itertools.chain(() if first is None else (first,), drawn):
+        if not any(box.overlaps(each) for each in labelled):
+            return box
+        boxes.append(box)
     known = inside(labelled, shape)
     left = np.unravel_index(int(known.reshape(-1).argmin()), shape)
     at = [min(int(a), have - n) for a, n, have in zip(left, size, shape, strict=True)]
     # The last one always adds something: it has the first voxel that nobody has labelled.
-    boxes.append(Region(tuple(at), tuple(a + n for a, n in zip(at, size, strict=True))))
+    boxes.append(_box(at, size))
     return max(boxes, key=lambda box: math.prod(box.shape) - int(known[box.slices].sum()))
+
+
+def _drawn(size: Sequence[int], shape: Sequence[int], random: np.random.Generator) -> Region:
+    return _box([int(random.integers(h - n + 1)) for n, h in zip(size, shape, strict=True)], size)
+
+
+def _box(start: Sequence[int], size: Sequence[int]) -> Region:
+    return Region(tuple(start), tuple(a + n for a, n in zip(start, size, strict=True)))
 
 
 def checked_region(region: Region, sample: Sample) -> Region:
@@ -184,10 +202,3 @@ def joined_file(
     array[region.slices] = new.array[region.slices]
     mask = Mask(array=array, spacing=new.spacing, affine=new.affine)
     return encode_mask(mask, source.header(), given[1])
-
-
-def stored_all(regions: Iterable[Region] | None) -> list[dict[str, list[int]]] | None:
-    """Return regions as records and clients have them; None for a whole image."""
-    if regions is None:
-        return None
-    return [{"start": list(each.start), "stop": list(each.stop)} for each in regions]

@@ -20,8 +20,8 @@ from limner.loop.projects import Projects
 from limner.loop.serving_scores import ServingScores
 from limner.loop.training_plan import TrainingPlan, prepare
 from limner.loop.training_run import TrainingRun
-from limner.loop.training_work import TrainingWork, sweep
-from limner.plugin import Ability, Json, Stopped
+from limner.loop.training_work import workspace
+from limner.plugin import Ability, Json
 from limner.records import audit
 from limner.records import jobs as job_rows
 from limner.records import labels as label_rows
@@ -213,25 +213,16 @@ class Retrain:
 
     def _train(self, run: JobRun) -> Mapping[str, Json]:
         plan = prepare(run, self._records, self._projects, self._registry)
-        folder = self._work / str(plan.project.id)
-        work = None
         try:
-            self._sweep(plan.project, folder)
-            work = TrainingWork(
-                engine=self._engine,
-                plan=plan,
-                folder=folder / str(run.job.id),
-                parent=self._parent_weights(plan),
-            )
-            result = self._training.run(run, plan, work)
+            parent = self._parent_weights(plan)
+            with workspace(
+                run, self._records, self._engine, plan, self._work, parent=parent
+            ) as work:
+                result = self._training.run(run, plan, work)
         except Exception as error:
-            goes_on = run.is_interrupted if isinstance(error, Stopped) else run.is_halted
-            if not goes_on:
-                if work is not None:
-                    work.remove()
+            if not run.goes_on_after(error):
                 self._give_back(plan)
             raise
-        work.remove()
         self._go_on(plan.project, promoted=result["outcome"] == "promoted")
         return result
 
@@ -257,11 +248,6 @@ class Retrain:
         if plan.parent is None:
             return None
         return self._models.ref(plan.project, plan.parent).weights
-
-    def _sweep(self, project: Project, folder: Path) -> None:
-        with self._records.read() as tx:
-            open_jobs = job_rows.unfinished(tx, project_id=project.id)
-        sweep(folder, [job.id for job in open_jobs])
 
 
 def _checked(params: Mapping[str, Json]) -> dict[str, Json]:

@@ -20,12 +20,11 @@ from limner.loop.review_plan import held_out
 from limner.loop.review_run import ReviewRun
 from limner.loop.seeds import derived_seed
 from limner.loop.suspects import Finding
-from limner.loop.training_plan import TrainingPlan
+from limner.loop.training_plan import TrainingPlan, from_scratch
 from limner.loop.training_set import Snapshot, case_sources
-from limner.loop.training_work import TrainingWork, sweep
-from limner.plugin import Ability, Json, Stopped
+from limner.loop.training_work import TrainingWork, workspace
+from limner.plugin import Ability, Json
 from limner.records import audit, training_labels
-from limner.records import jobs as job_rows
 from limner.records import labels as label_rows
 from limner.records import suspects as suspect_rows
 from limner.records.database import Records
@@ -115,41 +114,23 @@ class Review:
         return job
 
     def _review(self, run: JobRun) -> Mapping[str, Json]:
-        project = self._projects.of_id(run.project_id)
-        folder = self._work / str(project.id)
-        with self._records.read() as tx:
-            open_jobs = job_rows.unfinished(tx, project_id=project.id)
-        sweep(folder, [job.id for job in open_jobs])
-        plan = self._plan(run, project)
-        work = TrainingWork(
-            engine=self._engine, plan=plan, folder=folder / str(run.job.id), parent=None
-        )
-        try:
-            result = self._judge(run, plan, work)
-        except Exception as error:
-            goes_on = run.is_interrupted if isinstance(error, Stopped) else run.is_halted
-            if not goes_on:
-                work.remove()
-            raise
-        work.remove()
-        return result
+        plan = self._plan(run)
+        with workspace(run, self._records, self._engine, plan, self._work) as work:
+            return self._judge(run, plan, work)
 
-    def _plan(self, run: JobRun, project: Project) -> TrainingPlan:
+    def _plan(self, run: JobRun) -> TrainingPlan:
         """Return what every model of the review is trained by."""
+        project = self._projects.of_id(run.project_id)
         with self._records.read() as tx:
             snapshot = Snapshot.take(tx, project)
-        settings = self._projects.settings(project)
-        return TrainingPlan(
-            project=project,
-            settings=settings,
-            schema=self._projects.schema(project),
-            manifest=self._registry.app(project.app),
-            options=plain(self._projects.app_options(project)),
-            snapshot=snapshot,
-            parent=None,
-            start="from scratch: whoever judges a label must not have learnt from it",
+        return from_scratch(
+            project,
+            self._projects,
+            self._registry,
+            snapshot,
+            why="whoever judges a label must not have learnt from it",
             effort=float(run.job.params.get("effort", 1.0)),
-            seed=derived_seed(settings.seed, "review"),
+            seed=derived_seed(self._projects.settings(project).seed, "review"),
         )
 
     def _judge(self, run: JobRun, plan: TrainingPlan, work: TrainingWork) -> Mapping[str, Json]:

@@ -100,6 +100,35 @@ def prepare(run: JobRun, records: Records, projects: Projects, registry: Registr
     )
 
 
+def from_scratch(
+    project: Project,
+    projects: Projects,
+    registry: Registry,
+    snapshot: Snapshot,
+    *,
+    why: str,
+    effort: float,
+    seed: int,
+) -> TrainingPlan:
+    """Return the plan of models that are let go again, by the project's own app and options.
+
+    Raises:
+        NotFound: The project's app is not there any more.
+    """
+    return TrainingPlan(
+        project=project,
+        settings=projects.settings(project),
+        schema=projects.schema(project),
+        manifest=registry.app(project.app),
+        options=plain(projects.app_options(project)),
+        snapshot=snapshot,
+        parent=None,
+        start=f"from scratch: {why}",
+        effort=effort,
+        seed=seed,
+    )
+
+
 def _new_plan(
     tx: Connection,
     project: Project,

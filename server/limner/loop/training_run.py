@@ -57,9 +57,9 @@ class _Judged:
 
     decision: Decision
     evaluation: Evaluation | None
-    trial: _Evidence
+    evidence: _Evidence
     cases: Sequence[CaseSource]
-    """Those of the trial that it was measured on."""
+    """Those of the evidence that it was measured on."""
     serving: ModelVersion | None
 
 
@@ -87,9 +87,9 @@ class TrainingRun:
         if done is not None:
             return _result(done)  # the server ended between the record and the end of the job
         cases = self._cases(plan)
-        trial = None
+        evidence = None
         if plan.cross_validates:
-            trial = self._cross_validate(run, plan, work, cases, _why_few(plan), end=0.45)
+            evidence = self._cross_validate(run, plan, work, cases, _why_few(plan), end=0.45)
         trained = self._train(run, plan, work, cases)
         weights = self.blobs.put_file(trained.weights)
         ref = ModelRef(
@@ -101,11 +101,11 @@ class TrainingRun:
         )
         final = Whole(self.engine, ref)
         if plan.is_untested:
-            trial = _Evidence(candidate=final, cases=())
-        elif trial is None:
-            trial = self._validate(run, plan, work, cases, final)
+            evidence = _Evidence(candidate=final, cases=())
+        elif evidence is None:
+            evidence = self._validate(run, plan, work, cases, final)
         for _ in range(_MOST_COMPARISONS):
-            judged = self._judge(run, plan, trial, final)
+            judged = self._judge(run, plan, evidence, final)
             if judged.decision.promotes:
                 self._warm(ref)
             run.check()
@@ -209,18 +209,18 @@ class TrainingRun:
         self,
         run: JobRun,
         plan: TrainingPlan,
-        trial: _Evidence,
+        evidence: _Evidence,
         final: Whole,
     ) -> _Judged:
         """Compare with the version that serves now, on cases that neither has learnt from."""
-        cases = trial.cases
-        notes = [_folds_note(trial)] if trial.why_folds else []
+        cases = evidence.cases
+        notes = [_folds_note(evidence)] if evidence.why_folds else []
         watch = run.stage(0.95, 1.0, "measuring")
         with self.records.read() as tx:
             serving = model_rows.serving(tx, plan.project.id)
             seen = set() if serving is None else set(model_rows.trained_on(tx, serving.id).values())
         fair = [case for case in cases if int(case.id) not in seen]
-        fewest = 1 if trial.why_folds else FEWEST_VALIDATION
+        fewest = 1 if evidence.why_folds else FEWEST_VALIDATION
         if len(fair) < min(fewest, len(cases)) or not fair:
             fair = list(cases)
             if serving is not None and cases:
@@ -228,7 +228,7 @@ class TrainingRun:
                     f"Version {serving.number} was trained on some of these cases, so the "
                     "comparison favours it."
                 )
-        mine = trial.candidate.measure(fair, watch)
+        mine = evidence.candidate.measure(fair, watch)
         theirs = None
         if plan.is_untested:
             notes.append("It was not measured, as was asked for.")
@@ -245,14 +245,16 @@ class TrainingRun:
             theirs,
             plan.settings.gate,
             derived_seed(plan.seed, "gate"),
-            method="none" if mine is None else trial.method,
+            method="none" if mine is None else evidence.method,
             compared_with=None if theirs is None or serving is None else serving.number,
             notes=notes,
         )
-        if trial.why_folds and decision.promotes and cases:
+        if evidence.why_folds and decision.promotes and cases:
             # The folds speak for the training; whether this run of it collapsed, only it can say.
             decision = refused_if_collapsed(decision, final.measure(cases, watch))
-        return _Judged(decision=decision, evaluation=mine, trial=trial, cases=fair, serving=serving)
+        return _Judged(
+            decision=decision, evaluation=mine, evidence=evidence, cases=fair, serving=serving
+        )
 
     def _serving_scores(
         self,
@@ -337,13 +339,13 @@ def _result(version: ModelVersion) -> dict[str, Json]:
 
 def _metrics(plan: TrainingPlan, trained: Trained, judged: _Judged) -> dict[str, Any]:
     metrics = {
-        **headline(judged.evaluation, judged.trial.method),
+        **headline(judged.evaluation, judged.evidence.method),
         "training": plain(trained.metrics),
         "steps": trained.steps,
         "classes": plan.classes,
         "multi_label": not plan.schema.exclusive,
     }
-    if judged.evaluation is not None and not judged.trial.why_folds:
+    if judged.evaluation is not None and not judged.evidence.why_folds:
         # Scores of folds are not this version's own, so they are not kept as such.
         digest = cases_digest(judged.cases)
         metrics["evaluation"] = evaluation_json(judged.evaluation, digest)
@@ -366,14 +368,13 @@ def _why_few(plan: TrainingPlan) -> str:
     return f"labels are few ({labels}, {len(plan.snapshot.validation)} of them for validation)"
 
 
-def _folds_note(trial: _Evidence) -> str:
-    if not trial.cases:
-        return (
-            f"Not cross-validated, though {trial.why_folds}: nothing would be left to learn from."
-        )
+def _folds_note(evidence: _Evidence) -> str:
+    if not evidence.cases:
+        why = evidence.why_folds
+        return f"Not cross-validated, though {why}: nothing would be left to learn from."
     return (
-        f"By cross-validation, because {trial.why_folds}: the scores are those of the same "
-        f"training at half its length on part of the labels, for {len(trial.cases)} labels that "
+        f"By cross-validation, because {evidence.why_folds}: the scores are those of the same "
+        f"training at half its length on part of the labels, for {len(evidence.cases)} labels that "
         "it did not see."
     )
 

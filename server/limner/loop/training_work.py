@@ -6,15 +6,19 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from limner.engine import CaseSource, Engine, ModelRef, TrainTask
+from limner.loop.job_run import JobRun
 from limner.loop.models import model_key
 from limner.loop.plain import plain
 from limner.loop.training_plan import TrainingPlan
 from limner.plugin import Trained, Watch
+from limner.records import jobs as job_rows
+from limner.records.database import Records
 from limner.stores.durable import full_disk_said
 
 log = logging.getLogger(__name__)
@@ -94,6 +98,42 @@ class TrainingWork:
     def remove(self) -> None:
         """Delete the folder: the job is finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def workspace(
+    run: JobRun,
+    records: Records,
+    engine: Engine,
+    plan: TrainingPlan,
+    root: Path,
+    *,
+    parent: Path | None = None,
+) -> Iterator[TrainingWork]:
+    """Give a job the folder that it trains in, once those of ended jobs are swept.
+
+    After the block it is deleted, unless the job goes on from it later.
+
+    Args:
+        run: The job.
+        records: The database.
+        engine: What trains.
+        plan: What is trained by.
+        root: Where all projects have their workspaces.
+        parent: Weights to start from, where the plan has any.
+    """
+    folder = root / str(plan.project.id)
+    with records.read() as tx:
+        open_jobs = job_rows.unfinished(tx, project_id=plan.project.id)
+    sweep(folder, [job.id for job in open_jobs])
+    work = TrainingWork(engine=engine, plan=plan, folder=folder / str(run.job.id), parent=parent)
+    try:
+        yield work
+    except Exception as error:
+        if not run.goes_on_after(error):
+            work.remove()
+        raise
+    work.remove()
 
 
 def sweep(folder: Path, jobs: Sequence[int]) -> None:

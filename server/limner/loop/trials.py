@@ -23,15 +23,13 @@ from limner.loop.gains import differences
 from limner.loop.gate import TRIVIAL_SCORE, weighted_mean
 from limner.loop.job_run import JobRun
 from limner.loop.jobs import Handler, Jobs
-from limner.loop.plain import plain
 from limner.loop.projects import Projects
 from limner.loop.seeds import derived_seed
-from limner.loop.training_plan import TrainingPlan
+from limner.loop.training_plan import TrainingPlan, from_scratch
 from limner.loop.training_set import Snapshot, case_sources
-from limner.loop.training_work import TrainingWork, sweep
+from limner.loop.training_work import TrainingWork, workspace
 from limner.loop.trial_plan import TrialPlan, kept_plan, planned
-from limner.plugin import CONTROL_ARM, Ability, Evaluation, Json, Need, Stopped
-from limner.records import jobs as job_rows
+from limner.plugin import CONTROL_ARM, Ability, Evaluation, Json, Need
 from limner.records import trials as trial_rows
 from limner.records.database import Records
 from limner.records.rows import ArmTrial, JobKind, Project
@@ -100,7 +98,6 @@ class Trials:
         project = self._projects.of_id(run.project_id)
         with self._records.read() as tx:
             found = trial_rows.of_job(tx, project.id, run.job.id)
-            open_jobs = job_rows.unfinished(tx, project_id=project.id)
         if found:  # the server ended between the record and the end of the job
             return self._result(project, found)
         settings = self._projects.settings(project)
@@ -109,37 +106,22 @@ class Trials:
             raise Conflict(
                 f"Project {project.name} has too few labels of several arms since its last trial."
             )
-        folder = self._work / str(project.id)
-        sweep(folder, [job.id for job in open_jobs])
         plan = self._plan(project, trial)
-        work = TrainingWork(
-            engine=self._engine, plan=plan, folder=folder / str(run.job.id), parent=None
-        )
-        try:
+        with workspace(run, self._records, self._engine, plan, self._work) as work:
             measured = self._measured(run, plan, trial, work)
             found = self._record(run, project, trial, measured)
-        except Exception as error:
-            goes_on = run.is_interrupted if isinstance(error, Stopped) else run.is_halted
-            if not goes_on:
-                work.remove()
-            raise
-        work.remove()
         return self._result(project, found)
 
     def _plan(self, project: Project, trial: TrialPlan) -> TrainingPlan:
         """Return what every model of the trial is trained by."""
-        settings = self._projects.settings(project)
-        return TrainingPlan(
-            project=project,
-            settings=settings,
-            schema=self._projects.schema(project),
-            manifest=self._registry.app(project.app),
-            options=plain(self._projects.app_options(project)),
-            snapshot=Snapshot(train=trial.train, validation=trial.validation, consumed=0),
-            parent=None,
-            start="from scratch: what serves has learnt from the labels that are left out",
+        return from_scratch(
+            project,
+            self._projects,
+            self._registry,
+            Snapshot(train=trial.train, validation=trial.validation, consumed=0),
+            why="what serves has learnt from the labels that are left out",
             effort=1.0,
-            seed=derived_seed(settings.seed, "trial", trial.newest),
+            seed=derived_seed(self._projects.settings(project).seed, "trial", trial.newest),
         )
 
     def _measured(
