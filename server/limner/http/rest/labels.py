@@ -69,7 +69,7 @@ def _region(text: str | None) -> Region | None:
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         told = str(error) if isinstance(error, ValueError) and "region" in str(error) else ""
         raise InvalidRequest(
-            f"region cannot be used: {told or 'it is no JSON of start and stop'} Give it as the "
+            f"region cannot be used: {told or 'it is no JSON of start and stop.'} Give it as the "
             'assignment shows it, such as {"start": [0, 0, 4], "stop": [64, 64, 9]}.'
         ) from error
 
